@@ -1,0 +1,37 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed-$(shell cat requirements/*.txt pyproject.toml | sha256sum | cut -c1-16)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: run test test-slow check lock clean
+
+run: $(STAMP)  ## the price-action pipeline, end to end, on a synthetic market
+	$(BIN)/qf run price-action --recipe smoke
+
+test: $(STAMP)  ## the quick tests
+	$(BIN)/python -m pytest
+
+test-slow: $(STAMP)  ## the tests that take minutes, and those on real data where it lies beside the project
+	$(BIN)/python -m pytest -m "slow or realdata"
+
+check: $(STAMP)  ## style, types, import rules, compiled pipelines
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright --level error
+	$(BIN)/lint-imports
+	$(BIN)/qf compile --check
+
+$(STAMP):
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet -r requirements/torch.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+lock:  ## resolve again; needs uv
+	uv pip compile pyproject.toml requirements/lock.in --all-extras --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --no-emit-package torch --no-emit-index-url --no-emit-find-links -o requirements/lock.txt
+
+clean:
+	rm -rf $(VENV) .quantfoundry

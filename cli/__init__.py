@@ -1,0 +1,1 @@
+"""The ``qf`` command: a thin layer over the pipelines."""

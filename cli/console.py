@@ -1,0 +1,160 @@
+"""What a person sees while a run goes on, and when it ends."""
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+from components.core.files import read_json
+from components.core.registry import history
+from pipelines.request import RunRequest
+
+WIDTH = 110
+STEPS = ("ingest", "features", "assemble", "train", "validate", "promote")
+SHOWN = {
+    "test zone": ("accuracy", "precision", "recall", "f1", "auc", "log_loss", "base_rate"),
+    "backtest": ("total_return", "sharpe", "max_drawdown", "win_rate", "num_trades", "turnover", "hold_total_return"),
+}
+STYLES = {"pass": "green", "fail": "red", "insufficient evidence": "yellow"}
+
+
+def console() -> Console:
+    """Return a console that neither wraps paths in a pipe nor highlights numbers at random."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=WIDTH, soft_wrap=True)
+
+
+def shown(path: Path) -> str:
+    """Return a path as short as it can be typed from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _told(step: str, facts: dict[str, Any]) -> str:
+    """Return one line on what a step did."""
+    if step == "ingest":
+        span = f"{facts['first'][:10]} to {facts['last'][:10]}"
+        return f"{facts['rows']:,} {facts['interval']} bars of {facts['num_symbols']} symbols, {span}"
+    if step == "features":
+        return f"{facts['rows']:,} rows in {', '.join(facts['views'])}, online store {facts['online']}"
+    if step == "assemble":
+        zones = ", ".join(f"{name} {zone['rows']:,}" for name, zone in facts["zones"].items())
+        return f"{facts['rows']:,} examples point in time: {zones}"
+    if step == "train":
+        return f"bundle {facts['digest'][:12]}"
+    if step == "validate":
+        return (
+            f"{facts['outcome']}: {sum(g['outcome'] == 'pass' for g in facts['gates'])} of {len(facts['gates'])} gates"
+        )
+    return facts["outcome"] + (f", champion is version {facts['version']}" if facts["version"] else "")
+
+
+class Progress:
+    """One line per step with its time, a bar inside training; plain lines where there is no terminal."""
+
+    def __init__(self, request: RunRequest) -> None:
+        self._request = request
+        self._console = console()
+        self._bar = Bar(
+            TextColumn("  {task.fields[step]:<9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("{task.fields[text]}"), console=self._console, transient=True,
+        )  # fmt: skip
+        self._task: Any = None
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._console.print(f"run [bold]{self._request.run_key}[/]\nlogs {shown(self._request.folder / 'logs')}")
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        self._console.print(
+            f"  {'ended' if kind is None else 'stopped'} after {time.monotonic() - self._started:.1f} s\n"
+        )
+
+    def on_event(self, event: dict[str, Any]) -> None:
+        """Show one event of a step."""
+        step, state = str(event["step"]), event.get("event")
+        if state == "started":
+            self._begin(step)
+        elif state in {"finished", "failed"}:
+            self._end(step, event["elapsed_s"], failed=state == "failed")
+        else:
+            self._advance(event)
+
+    def _begin(self, step: str) -> None:
+        if self._console.is_terminal:
+            self._task = self._bar.add_task(step, total=None, step=step, text="")
+
+    def _end(self, step: str, elapsed_s: float, *, failed: bool) -> None:
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+            self._task = None
+        told = "failed" if failed else _told(step, read_json(self._request.folder / f"{step}.json"))
+        mark = "[red]x[/]" if failed else "[green]*[/]"
+        self._console.print(f"{mark} {step:<9}{elapsed_s:6.1f} s  {told}")
+
+    def _advance(self, event: dict[str, Any]) -> None:
+        if self._task is not None and "total" in event:
+            self._bar.update(self._task, completed=event["done"], total=event["total"], text=event.get("text", ""))
+        if "line" in event:
+            self._console.print(f"            {event['line']}")
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if value == int(value) and abs(value) > 1 else f"{value:.4f}"
+
+
+def _gates(gates: list[dict[str, Any]]) -> Table:
+    table = Table(title="Gates: the bound of the interval decides, not the value", title_justify="left", box=None)
+    for name in ("gate", "value", "interval", "must be", "outcome"):
+        table.add_column(name, no_wrap=True)
+    for gate in gates:
+        interval = f"{_number(gate['lower'])} .. {_number(gate['upper'])}"
+        wanted = f"{'>' if gate['side'] == 'above' else '<='} {gate['bound']:g}"
+        outcome = Text(gate["outcome"], style=STYLES[gate["outcome"]])
+        table.add_row(gate["title"], _number(gate["value"]), interval, wanted, outcome)
+    return table
+
+
+def _overview(facts: dict[str, dict[str, Any]]) -> Table:
+    rows, metrics = facts["assemble"], facts["validate"]["metrics"]
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("data", f"{facts['ingest']['source']}: {_told('ingest', facts['ingest'])}")
+    table.add_row("features", f"{rows['service']}, {rows['columns']} columns; {_told('assemble', rows)}")
+    for title, names in SHOWN.items():
+        found = [f"{name} {_number(metrics[name])}" for name in names if metrics.get(name) is not None]
+        table.add_row(title, "  ".join(found) or "not measured")
+    return table
+
+
+def summary(request: RunRequest) -> None:
+    """Print the end of a run: data, features, metrics, gates, verdict, version, where to look."""
+    screen = console()
+    folder, dataset = request.folder, request.arguments["dataset"]
+    facts = {step: read_json(folder / f"{step}.json") for step in STEPS}
+    judged = facts["validate"]
+    screen.print(_overview(facts))
+    screen.print(_gates(judged["gates"]))
+    style = STYLES[judged["outcome"]] + " bold"
+    screen.print(Text.assemble("\nverdict  ", (judged["outcome"].upper(), style), f"  {judged['reason']}"))
+    champion = history(request.workspace, request.family.name, dataset).champion
+    serving = "none yet" if champion is None else f"version {champion.version}, bundle {champion.bundle[:12]}"
+    outcome = facts["promote"]["outcome"]
+    screen.print(f"registry {outcome}; champion of {request.family.pipeline} on {dataset}: {serving}")
+    screen.print(f"report   {shown(folder / 'report.html')}")
+    screen.print(f"mlflow   mlflow ui --backend-store-uri {request.workspace.mlflow_uri}")

@@ -1,0 +1,117 @@
+"""``qf doctor``."""
+
+import importlib.metadata
+import os
+import shutil
+import sys
+import tempfile
+
+import click
+
+from cli.options import root_option
+from components.core.errors import EnvironmentMissingError
+from components.core.workspace import Workspace
+
+PACKAGES = {
+    "numpy": "data", "pandas": "data", "pyarrow": "data", "feast": "features", "polars": "features",
+    "duckdb": "features", "torch": "train", "safetensors": "train", "torchx-nightly": "distributed",
+    "scipy": "judge", "cryptography": "judge", "mlflow": "tracking", "kfp": "pipelines",
+    "kfp-kubernetes": "pipelines", "kubernetes": "pipelines",
+}  # fmt: skip
+"""Distribution -> the extra that brings it."""
+
+FLOORS = {"mlflow": (3, 17, 2), "torch": (2, 10), "feast": (0, 63), "pyarrow": (14, 0, 1), "urllib3": (2, 7)}
+"""Oldest versions without a known hole that concerns us."""
+
+MIN_FREE_GIB = 2.0
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.partition("+")[0].split(".") if part.isdigit())
+
+
+def _packages() -> list[str]:
+    problems: list[str] = []
+    for name, extra in PACKAGES.items():
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            problems.append(f"package {name} is missing; install it with: pip install 'quantfoundry[{extra}]'")
+            continue
+        if _version(version) < FLOORS.get(name, ()):
+            floor = ".".join(map(str, FLOORS[name]))
+            problems.append(f"package {name} {version} is older than {floor}; install the locked set: make test")
+    return problems
+
+
+def _python() -> list[str]:
+    if sys.version_info[:2] == (3, 11):
+        return []
+    return [f"Python is {sys.version.split()[0]}; the lock is for 3.11. Create the environment with python3.11"]
+
+
+def _device() -> list[str]:
+    import torch
+
+    name = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none, training runs on the CPU"
+    click.echo(f"     GPU: {name}; {os.cpu_count()} cores, torch {torch.__version__}")
+    return []
+
+
+def _families() -> list[str]:
+    from components.core import family as families
+
+    problems: list[str] = []
+    for family in families.every():
+        for recipe in family.recipes():
+            family.recipe(recipe)
+        if family.default_recipe not in family.recipes():
+            problems.append(f"family {family.name} has no recipe {family.default_recipe!r}; add it to its recipes/")
+    return problems
+
+
+def _pipelines() -> list[str]:
+    from pipelines import COMPILED
+    from pipelines.compile import differences
+    from pipelines.lint import hazards
+
+    stale = ["compiled pipelines are out of date; run: qf compile"] if any(differences()) else []
+    return stale + [hazard for path in sorted(COMPILED.glob("*.yaml")) for hazard in hazards(path)]
+
+
+def _root(workspace: Workspace) -> list[str]:
+    folder = workspace.root
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return [f"cannot write below {folder} ({error.strerror}); choose another with --root or QF_HOME"]
+    free = shutil.disk_usage(folder).free / 2**30
+    return [] if free > MIN_FREE_GIB else [f"only {free:.1f} GiB free below {folder}; a run wants {MIN_FREE_GIB:g}"]
+
+
+@click.command()
+@root_option
+def doctor(root: Workspace) -> None:
+    """Check the installation; each problem comes with its remedy. Exit 65 if there is one."""
+    checks = {
+        "Python 3.11": _python,
+        "packages": _packages,
+        "artifact root": lambda: _root(root),
+        "device": _device,
+        "families and recipes": _families,
+        "compiled pipelines": _pipelines,
+    }
+    problems: list[str] = []
+    for title, check in checks.items():
+        try:
+            found = check()
+        except ModuleNotFoundError as error:
+            found = [f"cannot import {error.name}; install the locked set: make test"]
+        click.echo(f"{'ok  ' if not found else 'BAD '} {title}")
+        for problem in found:
+            click.echo(f"     {problem}")
+        problems += found
+    if problems:
+        raise EnvironmentMissingError(f"{len(problems)} problem(s) found, remedies above")

@@ -1,0 +1,66 @@
+"""The ``qf`` command. Subcommands are imported when they are called, so that help answers at once."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from components.core.errors import USAGE, QuantfoundryError
+
+COMMANDS = {
+    "run": ("cli.run", "Run a family's training pipeline on this machine, start to finish."),
+    "champion": ("cli.champion", "Show which model serves, and since when."),
+    "rollback": ("cli.champion", "Return to the champion before this one."),
+    "config": ("cli.config", "Show recipes and every setting with its default."),
+    "compile": ("cli.compile", "Compile the pipelines, or check that the committed ones are up to date."),
+    "setup-test": ("cli.setup_test", "One real batch through a family: device, rows, windows, success."),
+    "doctor": ("cli.doctor", "Check the installation; name the remedy for what is missing."),
+    "promises": ("cli.promises", "List the promises that no test carries yet."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table above."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="quantfoundry", prog_name="qf")
+def qf() -> None:
+    """Train, judge and promote market models.
+
+    Exit codes: 0 done (a refused model is a result, not an error), 64 usage, 65 bad data or
+    configuration, 75 interrupted: the same command resumes.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and leave with its exit code."""
+    try:
+        code = qf.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except QuantfoundryError as error:
+        click.echo(f"qf: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(USAGE)
+    except click.Abort:
+        sys.exit(USAGE)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,28 @@
+"""Options that several commands share."""
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from components.core.workspace import Workspace
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEFAULT_ROOT = ".quantfoundry"
+
+
+def _workspace(context: click.Context, parameter: click.Parameter, value: str) -> Workspace:
+    return Workspace.at(value)
+
+
+def root_option(command: Command) -> Command:
+    """Add ``--root``: where runs, models and ledgers lie."""
+    return click.option(
+        "--root",
+        default=lambda: os.environ.get("QF_HOME", DEFAULT_ROOT),
+        show_default=f"$QF_HOME, else {DEFAULT_ROOT}",
+        callback=_workspace,
+        help="Where runs, models and ledgers are kept.",
+    )(command)

@@ -1,0 +1,74 @@
+"""``qf run``."""
+
+import shutil
+
+import click
+
+from cli.console import Progress, summary
+from cli.options import root_option
+from components.core import family as families
+from components.core.workspace import Workspace
+from pipelines import COMPILED
+from pipelines.local import execute, finished
+from pipelines.request import request
+
+
+@click.command()
+@click.argument("pipeline")
+@click.option(
+    "--source",
+    default="synthetic://planted",
+    show_default=True,
+    help="Bars: a parquet or CSV file, a folder of CSV files, or synthetic://planted?symbols=8&days=900&seed=7.",
+)
+@click.option(
+    "--recipe", default=None, help="A shipped recipe ('qf config recipes'), or a .yaml file.  [default: the family's]"
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one setting of the recipe, such as train.epochs=3.",
+)
+@click.option("--symbols", default="", help="Only these, separated by commas.  [default: all]")
+@click.option("--asof", default="", help="Use nothing that was known later: a date, or a timestamp with its zone.")
+@click.option("--dataset", default="", help="Name under which its models compete.  [default: from the source]")
+@click.option(
+    "--run-key", default="", help="The same key resumes the same run.  [default: from family, recipe, data and code]"
+)
+@click.option("--fresh", is_flag=True, help="Start this run over, even if it ended or has checkpoints.")
+@root_option
+def run(  # noqa: PLR0917 - click passes by name
+    pipeline: str,
+    source: str,
+    recipe: str | None,
+    overrides: tuple[str, ...],
+    symbols: str,
+    asof: str,
+    dataset: str,
+    run_key: str,
+    fresh: bool,
+    root: Workspace,
+) -> None:
+    """Run PIPELINE on this machine: ingest, features, assemble, train, validate, promote."""
+    family = families.find(pipeline)
+    asked = request(
+        family,
+        root,
+        source=source,
+        recipe=recipe or family.default_recipe,
+        symbols=symbols,
+        asof=asof,
+        dataset=dataset,
+        run_key=run_key,
+        overrides=overrides,
+    )
+    if fresh:
+        shutil.rmtree(asked.folder, ignore_errors=True)
+    if finished(asked):
+        click.echo(f"run {asked.run_key} ended before: nothing to do. --fresh starts it over.\n")
+    else:
+        with Progress(asked) as progress:
+            execute(asked, COMPILED / f"{family.pipeline}.yaml", progress.on_event)
+    summary(asked)

@@ -1,0 +1,1 @@
+"""Everything that runs inside a container, floor by floor, and its Kubeflow face."""

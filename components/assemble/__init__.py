@@ -1,0 +1,1 @@
+"""Step: point-in-time examples with labels and zones."""

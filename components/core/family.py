@@ -1,0 +1,107 @@
+"""What a model family declares: light enough to list hundreds without importing torch."""
+
+import importlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from types import ModuleType
+from typing import cast
+
+from components.core.config import with_overrides
+from components.core.errors import RecipeError, UsageError
+from components.core.recipe import RecipeConfig
+from components.core.strict_yaml import load, load_file
+
+FAMILIES = "components.families"
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What one training task asks of the cluster."""
+
+    cpu: str
+    """Cores, in Kubernetes notation, such as ``"4"``."""
+    memory: str
+    """Memory, in Kubernetes notation, such as ``"16Gi"``."""
+    gpus: int = 0
+    """Whole devices of type ``nvidia.com/gpu``."""
+    shared_memory: str = "2Gi"
+    """Size of the memory-backed ``/dev/shm``."""
+    timeout_s: int = 6 * 3600
+    """Wall-clock limit of the task."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A model family: its settings, what it reads, and where its heavy modules are."""
+
+    name: str
+    title: str
+    config: type[RecipeConfig]
+    feature_service: str
+    """The Feast FeatureService that it trains on, with the version in its name."""
+    columns: Mapping[str, tuple[str, ...]]
+    """Columns of that service in the order of the model's inputs, by feature view."""
+    resources: Resources
+    default_recipe: str = "daily"
+
+    @property
+    def pipeline(self) -> str:
+        """The name of its training pipeline."""
+        return self.name.replace("_", "-")
+
+    def module(self, name: str) -> ModuleType:
+        """Return the family's module ``name``; only here is the heavy code imported."""
+        return importlib.import_module(f"{FAMILIES}.{self.name}.{name}")
+
+    def recipes(self) -> dict[str, str]:
+        """Return the text of each recipe that ships, by name."""
+        folder = resources.files(f"{FAMILIES}.{self.name}").joinpath("recipes")
+        files = sorted(folder.iterdir(), key=lambda item: item.name)
+        return {item.name[:-5]: item.read_text(encoding="utf-8") for item in files if item.name.endswith(".yaml")}
+
+    def recipe(self, name_or_path: str, overrides: tuple[str, ...] = ()) -> RecipeConfig:
+        """Return a shipped recipe by name, or one from a YAML file, with overrides applied.
+
+        Raises:
+            RecipeError: If it does not exist or does not validate.
+        """
+        shipped = self.recipes()
+        if name_or_path in shipped:
+            values = load(shipped[name_or_path], name=f"recipe {name_or_path}")
+        elif name_or_path.endswith((".yaml", ".yml")):
+            values = load_file(Path(name_or_path))
+        else:
+            raise RecipeError(
+                f"recipe {name_or_path!r}: no such recipe of {self.name}. "
+                f"Use one of {', '.join(shipped)}, or the path of a .yaml file"
+            )
+        merged = with_overrides(values, overrides, name=f"recipe {name_or_path}")
+        return self.config.parse(merged, name=f"recipe {name_or_path}")
+
+
+def names() -> list[str]:
+    """Return the families that exist: the folders below ``components/families``."""
+    root = resources.files(FAMILIES)
+    return sorted(item.name for item in root.iterdir() if _NAME.fullmatch(item.name) and item.is_dir())
+
+
+def find(name: str) -> Family:
+    """Return the family called ``name``; '-' and '_' are the same.
+
+    Raises:
+        UsageError: If there is none; those that exist are named.
+    """
+    wanted = name.replace("-", "_")
+    if wanted not in names():
+        raise UsageError(f"{name!r}: no such family. There is {', '.join(item.replace('_', '-') for item in names())}")
+    family = importlib.import_module(f"{FAMILIES}.{wanted}").FAMILY
+    return cast("Family", family)
+
+
+def every() -> list[Family]:
+    """Return all families, by name."""
+    return [find(name) for name in names()]

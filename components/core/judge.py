@@ -1,0 +1,77 @@
+"""Settings of the judge: what a trained model must show on the test zone before it may be promoted."""
+
+from collections import Counter
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from components.core.config import Config
+
+Metric = Literal["precision_lift", "auc", "log_loss_skill", "net_sharpe", "placebo", "champion_log_loss"]
+"""What a gate can ask about; ``components/validate/gates.py`` says how each is computed."""
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class CostConfig(Config):
+    """What one unit of turnover costs, as fractions of the traded value, per side."""
+
+    commission: Fraction = 0.001
+    """Fee of the venue; 0.001 is 10 basis points at entry and again at exit."""
+    slippage: Fraction = 0.0005
+    """How much worse than the open an order is filled; raise it for thin markets."""
+
+    @property
+    def per_side(self) -> float:
+        """Commission and slippage of one side together."""
+        return self.commission + self.slippage
+
+
+class GateConfig(Config):
+    """One question with a bound: the confidence bound of the metric, not its value, must clear it."""
+
+    metric: Metric
+    """Which number is asked about."""
+    bound: float
+    """The line to clear; moving it away from zero asks for a larger effect."""
+    side: Literal["above", "below"] = "above"
+    """``above``: the lower confidence bound must exceed ``bound``; ``below``: the upper one must not."""
+
+
+DEFAULT_GATES = (
+    GateConfig(metric="precision_lift", bound=0.0),
+    GateConfig(metric="auc", bound=0.5),
+    GateConfig(metric="log_loss_skill", bound=0.0),
+    GateConfig(metric="net_sharpe", bound=0.0),
+    GateConfig(metric="placebo", bound=0.05, side="below"),
+    GateConfig(metric="champion_log_loss", bound=0.005, side="below"),
+)
+"""Better than the base rate, than chance, than cash after costs, than shuffled time, not worse than the champion."""
+
+
+class JudgeConfig(Config):
+    """How a model is judged. The defaults are meant to be kept; the verdict records every change."""
+
+    costs: CostConfig = CostConfig()
+    """Trading costs of the backtest and of the paper account."""
+    gates: Annotated[tuple[GateConfig, ...], Field(min_length=1)] = DEFAULT_GATES
+    """The questions; all must be answered with pass. ``champion_log_loss`` is asked only if there is a champion."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+    """Of each one-sided bound; higher asks for more evidence."""
+    bootstrap_samples: Annotated[int, Field(ge=20)] = 2000
+    """Resampled histories behind the bounds; fewer is faster and noisier."""
+    seed: int = 0
+    """Start of the bootstrap's and the placebo's random streams; the same seed gives the same verdict."""
+    min_timestamps: PositiveInt = 60
+    """Distinct decision times that the test zone must have; below it the verdict is insufficient evidence."""
+    min_signals: PositiveInt = 100
+    """Decisions to go long that the test zone must have; below it the verdict is insufficient evidence."""
+    compare_with_champion: bool = True
+    """Ask ``champion_log_loss`` when a champion exists; off for a market whose champion cannot read these examples."""
+
+    @model_validator(mode="after")
+    def _ask_once(self) -> Self:
+        repeated = [metric for metric, count in Counter(gate.metric for gate in self.gates).items() if count > 1]
+        if repeated:
+            raise ValueError(f"gates names {', '.join(repeated)} more than once; keep one gate for each metric")
+        return self

@@ -1,0 +1,61 @@
+"""What every recipe says, whatever its family adds: the seed, the cut of the data, the judge."""
+
+import math
+from typing import Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+
+from components.core.config import Config
+from components.core.judge import JudgeConfig
+
+ZONES = ("train", "validation", "calibration", "test")
+"""Zones in the order of time."""
+
+
+_CUT = {"train": 0.6, "validation": 0.15, "calibration": 0.1, "test": 0.15}
+
+
+class DataConfig(Config):
+    """Which bars become one example, and how time is cut."""
+
+    window: PositiveInt = 64
+    """Bars that one decision looks at."""
+
+    horizon: Literal[1] = 1
+    """Bars from the end of the window to the label: the next bar."""
+
+    zones: dict[str, NonNegativeFloat] = Field(default_factory=lambda: dict(_CUT))
+    """Share of the timestamps in each zone, in the order of time. More test: a surer verdict, an older model."""
+
+    embargo_bars: NonNegativeInt = 0
+    """Bars left out at the start of every zone but the first."""
+
+    @model_validator(mode="after")
+    def _zones_cover_time(self) -> Self:
+        if unknown := sorted(self.zones.keys() - set(ZONES)):
+            raise ValueError(f"zones.{unknown[0]}: no such zone; use {', '.join(ZONES)}")
+        for needed in ("train", "validation"):
+            if not self.zones.get(needed):
+                raise ValueError(f"zones.{needed} must be > 0, was {self.zones.get(needed, 0)}; 0.15 is a good start")
+        total = math.fsum(self.zones.values())
+        if not math.isclose(total, 1.0, abs_tol=1e-9):
+            raise ValueError(f"zones must sum to 1, was {total:.6g}; give every zone you want its share")
+        return self
+
+    @property
+    def cut(self) -> dict[str, float]:
+        """The zones that exist, in the order of time, with their shares."""
+        return {name: self.zones[name] for name in ZONES if self.zones.get(name)}
+
+
+class RecipeConfig(Config):
+    """The settings of one run; a family's configuration adds its own groups."""
+
+    seed: int = 0
+    """Start of every random stream of the run; another seed is another run."""
+
+    data: DataConfig = DataConfig()
+    """Windows and zones."""
+
+    judge: JudgeConfig = JudgeConfig()
+    """Costs and gates of the verdict."""

@@ -1,0 +1,136 @@
+"""Settings of the price-action family. Importing this loads no torch, pandas or numpy."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from components.core.config import Config
+from components.core.recipe import RecipeConfig
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class ModelConfig(Config):
+    """Sizes of the encoder. The defaults have exactly 406,785 trainable parameters."""
+
+    d_model: PositiveInt = 128
+    """Width of the encoder. 256 learns more and costs about four times as much."""
+
+    heads: PositiveInt = 4
+    """Attention heads; each gets d_model / heads columns."""
+
+    layers: PositiveInt = 2
+    """Encoder layers."""
+
+    feed_forward: PositiveInt = 512
+    """Hidden units of each layer's feed-forward part."""
+
+    dropout: Fraction = 0.1
+    """Share of activations dropped in training. 0.2 where training loss falls and validation loss rises."""
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> Self:
+        if self.d_model % self.heads or self.d_model % 2:
+            raise ValueError(
+                f"model.d_model must be even and divisible by model.heads, was {self.d_model} with {self.heads} heads; "
+                "128 with 4 is the published size"
+            )
+        return self
+
+
+class TrainConfig(Config):
+    """How the weights are fitted, and when to stop."""
+
+    batch: PositiveInt = 32
+    """Windows per step. 16 where memory runs out."""
+
+    lr: PositiveFloat = 1e-3
+    """Step size. 5e-4 where F1 stays below 0.3."""
+
+    weight_decay: NonNegativeFloat = 0.01
+    """Pull of the weights towards 0, decoupled from the step. 0.05 against overfitting."""
+
+    epochs: PositiveInt = 100
+    """Passes over the training windows at most."""
+
+    patience: PositiveInt = 5
+    """Epochs without a lower validation loss before stopping; the best weights are restored."""
+
+    optimizer: Literal["adamw"] = "adamw"
+    """Loshchilov and Hutter (2019)."""
+
+    loss: Literal["bce"] = "bce"
+    """Binary cross-entropy."""
+
+    gradient_clip: PositiveFloat = 1.0
+    """Largest norm of the gradient of one step."""
+
+    shuffle: bool = False
+    """False keeps the order of time; true draws a new order each epoch, from training windows alone."""
+
+    max_windows_per_epoch: PositiveInt | None = None
+    """Evenly spaced training windows per epoch, another set each epoch; null takes all."""
+
+    loss_tolerance: Fraction = 0.001
+    """Epochs whose validation loss is within this fraction of the lowest count as equal; the more precise one wins."""
+
+    checkpoint_every_batches: PositiveInt = 200
+    """Steps between two checkpoints: what a killed run loses at most."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; auto takes the GPU if there is one."""
+
+    threads: PositiveInt = 1
+    """CPU threads; another number changes the last bits. Two on busy cores wait for each other and are slower."""
+
+    pin_memory: bool = True
+    """Copy to the GPU from page-locked memory."""
+
+    mixed_precision: bool = False
+    """bf16 autocast, on devices that gain from it."""
+
+
+class ThresholdConfig(Config):
+    """How a probability becomes a decision: precision first."""
+
+    calibration: Literal["platt", "none"] = "platt"
+    """Platt (1999) scaling of the log-odds, fitted on the calibration zone."""
+
+    min_recall: Share = 0.1
+    """Share of the rising bars that must be caught. Higher gives more signals and less precision."""
+
+    confidence: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+    """Level of the Wilson bound by which thresholds are compared; it keeps three lucky hits from winning."""
+
+
+class TargetsConfig(Config):
+    """What the published system aims at. Bands for a reader; the gates never read them."""
+
+    precision: Share = 0.7
+    """Share of the signals that should be right."""
+
+    f1: Share = 0.5
+    """Harmonic mean of precision and recall."""
+
+
+class PriceActionConfig(RecipeConfig):
+    """Everything that decides one training of the price-action transformer."""
+
+    model: ModelConfig = ModelConfig()
+    """Sizes of the encoder."""
+
+    train: TrainConfig = TrainConfig()
+    """Optimisation."""
+
+    threshold: ThresholdConfig = ThresholdConfig()
+    """From probability to decision."""
+
+    targets: TargetsConfig = TargetsConfig()
+    """Published bands."""

@@ -1,0 +1,112 @@
+"""Examples as the model reads them: z-scored by the training rows alone, gathered by index."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from components.core.errors import DataError
+from components.core.files import read_json
+from components.families.price_action.config import PriceActionConfig
+from components.learning.batches import Windows, to_device
+from components.learning.examples import Examples
+from components.market.columns import TECHNICAL
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """z = (x - mean) / std, each of shape (feature,)."""
+
+    mean: Floats
+    std: Floats
+    columns: tuple[str, ...]
+
+    @classmethod
+    def of(cls, examples: Examples) -> Self:
+        """Return the scaler of the training rows.
+
+        Raises:
+            DataError: If the features are not the 14 of this family, in its order.
+        """
+        if examples.columns != TECHNICAL:
+            raise DataError(
+                f"the features are {', '.join(examples.columns)}",
+                file="examples",
+                remedy=f"This family reads {', '.join(TECHNICAL)}, in that order",
+            )
+        return cls(examples.mean, examples.std, examples.columns)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return the scaler in a bundle's ``scaler.json``."""
+        values = read_json(path)
+        return cls(np.array(values["mean"]), np.array(values["std"]), tuple(values["feature_columns"]))
+
+    def document(self) -> dict[str, Any]:
+        """Return what ``scaler.json`` holds."""
+        return {"mean": self.mean.tolist(), "std": self.std.tolist(), "feature_columns": list(self.columns)}
+
+    def __call__(self, panel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the z-scored panel; cells without a row, which no window touches, become 0."""
+        scaled = ((panel - self.mean) / self.std).astype(np.float32)
+        return np.nan_to_num(scaled, copy=False, nan=0.0)
+
+
+@dataclass(frozen=True)
+class Zone:
+    """The samples of one zone, by time and then by symbol."""
+
+    ends: Tensor
+    """(sample, 2): symbol and index of the window's last bar."""
+    labels: Tensor
+    """(sample, 1), 0 or 1."""
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One z-scored panel on the device, and the samples that index it."""
+
+    windows: Windows
+    train: Zone
+    validation: Zone
+    calibration: Zone
+    """The validation zone again, where the recipe has no calibration zone."""
+
+
+def place_windows(examples: Examples, scaler: Scaler, config: PriceActionConfig, device: torch.device) -> Windows:
+    """Return the windows of the z-scored panel, on ``device``."""
+    panel = to_device(scaler(examples.panel.values), device, pin_memory=config.train.pin_memory)
+    return Windows(panel, config.data.window)
+
+
+def load(examples: Examples, scaler: Scaler, config: PriceActionConfig, device: torch.device) -> Dataset:
+    """Return what training reads.
+
+    Raises:
+        DataError: If a zone that training needs has no window.
+    """
+
+    def zone(name: str) -> Zone:
+        ends = examples.windows(name, config.data.window, config.data.horizon)
+        labels = examples.label[ends[:, 0], ends[:, 1], None].astype(np.float32)
+        return Zone(to_device(ends, device), to_device(labels, device))
+
+    train, validation, calibration = zone("train"), zone("validation"), zone("calibration")
+    for name, samples in (("train", train), ("validation", validation)):
+        if not len(samples):
+            raise DataError(
+                f"zone {name!r} has no window of {config.data.window} bars and the bar after it",
+                file="examples",
+                remedy=f"Give data.zones.{name} a larger share, use more history, or lower data.window",
+            )
+    windows = place_windows(examples, scaler, config, device)
+    return Dataset(windows, train, validation, calibration if len(calibration) else validation)

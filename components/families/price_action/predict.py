@@ -1,0 +1,99 @@
+"""What a sealed bundle says about each window of a zone."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load
+from torch import Tensor
+
+from components.core.bundle import Bundle
+from components.core.errors import ArtifactError
+from components.core.files import read_json
+from components.families.price_action.config import PriceActionConfig
+from components.families.price_action.data import Scaler, place_windows
+from components.families.price_action.model import PriceActionTransformer
+from components.families.price_action.threshold import Calibration
+from components.learning.batches import Windows, to_device
+from components.learning.examples import read_examples
+from components.learning.reproducible import choose_device, reproducible
+from components.market.predictions import Predictions
+
+BATCH = 256
+"""Windows per forward pass; the answer to one does not depend on the others."""
+
+
+def _go_on() -> None:
+    return None
+
+
+def log_odds(
+    model: PriceActionTransformer,
+    windows: Windows,
+    ends: Tensor,
+    *,
+    mixed_precision: bool = False,
+    on_batch: Callable[[], None] = _go_on,
+) -> npt.NDArray[np.float64]:
+    """Return the log-odds (sample,) of the windows at ``ends`` with dropout off; ``on_batch`` may raise to stop."""
+    model.eval()
+    answers: list[Tensor] = []
+    with torch.inference_mode(), torch.autocast(ends.device.type, torch.bfloat16, enabled=mixed_precision):
+        for part in ends.split(BATCH):
+            answers.append(model.logits(windows.gather(part))[:, 0].double().cpu())
+            on_batch()
+    return torch.cat(answers).numpy() if answers else np.empty(0)
+
+
+def load_model(bundle: Bundle, config: PriceActionConfig) -> PriceActionTransformer:
+    """Return the network of a bundle, with dropout off.
+
+    Raises:
+        ArtifactError: If the weights do not fit the sizes that the bundle states.
+    """
+    facts = read_json(bundle.path("model.json"))
+    model = PriceActionTransformer(config.model, num_features=facts["input_dim"], window=facts["window_size"])
+    path = bundle.path(facts["model_state_dict"])
+    try:
+        model.load_state_dict(load(path.read_bytes()))
+    except RuntimeError as error:
+        raise ArtifactError(f"{path}: the weights do not fit the recipe: {error}. Train it again") from None
+    return model.eval()
+
+
+def predict(bundle: Bundle, examples: Path, *, zone: str, threads: int) -> Predictions:
+    """Return the calibrated probability of every labelled window of ``zone``, none if there is no such zone.
+
+    ``bundle`` comes from ``components.core.bundle.load``, so every byte of it was checked.
+
+    Raises:
+        ArtifactError: If the weights are unusable, the features are others, or a probability is not finite.
+        DataError: If the examples cannot be trusted.
+    """
+    config = PriceActionConfig.parse(bundle.manifest["config"], name=f"{bundle.folder}: config")
+    facts, scaler = read_json(bundle.path("model.json")), Scaler.read(bundle.path("scaler.json"))
+    data = read_examples(examples)
+    if data.columns != scaler.columns:
+        raise ArtifactError(f"{examples}: features {data.columns}, the bundle was trained on {scaler.columns}")
+    calibration = Calibration(**facts["calibration"])
+    ends = data.windows(zone, config.data.window, config.data.horizon)
+    with reproducible(seed=config.seed, threads=threads):
+        device = choose_device("auto" if config.train.device == "cuda" else config.train.device)
+        model = load_model(bundle, config).to(device)
+        windows = place_windows(data, scaler, config, device)
+        answers = log_odds(model, windows, to_device(ends, device), mixed_precision=config.train.mixed_precision)
+    if not np.all(np.isfinite(answers)):
+        raise ArtifactError(f"{bundle.folder}: a probability in zone {zone!r} is not finite. Train it again")
+    symbol, end = ends[:, 0], ends[:, 1]
+    return Predictions(
+        symbols=data.symbols,
+        symbol=symbol,
+        timestamp=data.panel.timestamps[end],
+        probability=calibration.probability(answers),
+        label=data.label[symbol, end],
+        forward_return=data.forward_return[symbol, end],
+        threshold=float(facts["threshold"]),
+    )

@@ -1,0 +1,159 @@
+"""Train the price-action transformer: from the examples and a recipe to a sealed bundle.
+
+A killed or stopped run goes on from its newest checkpoint and ends in the same bits.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+
+from components.core.bundle import Bundle, seal
+from components.core.bundle import load as load_bundle
+from components.core.files import atomic_file, digest_of, fresh_folder, read_json, write_json
+from components.core.run_context import RunContext
+from components.families.price_action.config import PriceActionConfig
+from components.families.price_action.curves import draw_training_curve, open_events
+from components.families.price_action.data import Scaler, load
+from components.families.price_action.evaluate import Best, advice
+from components.families.price_action.fit import Fit
+from components.families.price_action.model import num_parameters
+from components.families.price_action.threshold import Calibration, fit_platt, precise_threshold
+from components.learning.checkpoint import CheckpointStore
+from components.learning.examples import Examples, read_examples
+from components.learning.faults import memory_advice
+from components.learning.reproducible import choose_device, device_name, reproducible
+
+WEIGHTS = "weights.safetensors"
+
+
+def train(config: PriceActionConfig, examples: Path, out: Path, run: RunContext) -> Bundle:
+    """Return the sealed bundle that now lies in ``out``.
+
+    Checkpoints, TensorBoard events and ``training_curve.png`` go to the run's own folder.
+
+    Raises:
+        ArtifactError, DataError: If the examples cannot be trusted.
+        DivergedError, OutOfMemoryError: If a step fails; the message names the setting to change.
+        InterruptedRunError: If the run was asked to stop; it was saved and the same run key goes on.
+    """
+    started = run.clock()
+    data = read_examples(examples)
+    scaler = Scaler.of(data)
+    store = CheckpointStore(run.checkpoints / checkpoint_key(config, data), log=run.log)
+    with reproducible(seed=config.seed, threads=config.train.threads), memory_advice(batch=config.train.batch):
+        device = choose_device(config.train.device)
+        fit = Fit(config, load(data, scaler, config, device), device, store, run)
+        run.log.info("%d parameters on %s", num_parameters(fit.model), device)
+        with open_events(run.folder / "tensorboard", first_epoch=fit.position.epoch + 1) as events:
+            while not fit.finished:
+                trained = fit.train_epoch()
+                fit.close_epoch(trained, fit.validate(), events)
+        best = fit.restore_best()
+        calibration, threshold = decide(fit, config)
+    draw_training_curve(run.folder / "training_curve.png", fit.position.history, best_epoch=best.epoch)
+    notes = advice(fit.position.history, best.epoch)
+    for line in notes:
+        run.log.warning("%s", line)
+    with fresh_folder(out) as folder:
+        _write(
+            folder,
+            config=config,
+            scaler=scaler,
+            fit=fit,
+            best=best,
+            calibration=calibration,
+            threshold=threshold,
+        )
+        seal(
+            folder,
+            family="price_action",
+            config=config.model_dump(mode="json"),
+            schema={"inputs": list(scaler.columns), "window": config.data.window, "output": "P(next close is higher)"},
+            data=_origin(data),
+            notes=_notes(config, device, started, run.clock(), notes),
+        )
+    return load_bundle(out)
+
+
+def checkpoint_key(config: PriceActionConfig, data: Examples) -> str:
+    """Return the name under which a training may be resumed: another recipe or other data has another one."""
+    return digest_of({"config": config.digest(), "examples": data.digest, "family": "price_action"})[:32]
+
+
+def decide(fit: Fit, config: PriceActionConfig) -> tuple[Calibration, float]:
+    """Return the calibration and the threshold, both fitted on rows that no weight was fitted on."""
+    log_odds, labels = fit.calibration_rows()
+    calibration = fit_platt(log_odds, labels) if config.threshold.calibration == "platt" else Calibration()
+    threshold = precise_threshold(
+        calibration.probability(log_odds),
+        labels,
+        min_recall=config.threshold.min_recall,
+        confidence=config.threshold.confidence,
+    )
+    return calibration, threshold
+
+
+def _write(
+    folder: Path,
+    *,
+    config: PriceActionConfig,
+    scaler: Scaler,
+    fit: Fit,
+    best: Best,
+    calibration: Calibration,
+    threshold: float,
+) -> None:
+    weights = {name: tensor.cpu().contiguous() for name, tensor in fit.model.state_dict().items()}
+    with atomic_file(folder / WEIGHTS) as file:
+        file.write(save(weights))
+    (folder / WEIGHTS).chmod(0o640)
+    write_json(folder / "scaler.json", scaler.document())
+    write_json(folder / "history.json", fit.position.history)
+    write_json(
+        folder / "model.json",
+        {
+            "model_state_dict": WEIGHTS,
+            "feature_columns": list(scaler.columns),
+            "window_size": config.data.window,
+            "input_dim": len(scaler.columns),
+            "threshold": threshold,
+            "calibration": {"slope": calibration.slope, "intercept": calibration.intercept},
+            "best_epoch": best.epoch,
+            "model": config.model.model_dump(mode="json"),
+            "num_parameters": num_parameters(fit.model),
+        },
+    )
+
+
+def _origin(data: Examples) -> dict[str, Any]:
+    known = ("features_digest", "dataset", "service")
+    return {"examples": data.digest, **{key: data.manifest[key] for key in known if key in data.manifest}}
+
+
+def _notes(
+    config: PriceActionConfig, device: torch.device, started: datetime, finished: datetime, lines: list[str]
+) -> dict[str, Any]:
+    return {
+        "torch": torch.__version__,
+        "threads": config.train.threads,
+        "device": str(device),
+        "gpu": device_name(device),
+        "started": started.isoformat(),
+        "finished": finished.isoformat(),
+        "advice": lines,
+    }
+
+
+class Trainer:
+    """The published face of ``train``: made with its arguments, it gives the history."""
+
+    def __init__(self, config: PriceActionConfig, examples: Path, out: Path, run: RunContext) -> None:
+        self._config, self._examples, self._out, self._run = config, examples, out, run
+
+    def train(self) -> dict[str, list[float]]:
+        """Train and return ``train_loss``, ``val_loss`` and the other metrics, one number per epoch."""
+        bundle = train(self._config, self._examples, self._out, self._run)
+        return read_json(bundle.path("history.json"))

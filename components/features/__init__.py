@@ -1,0 +1,1 @@
+"""Step: compute features, register them in Feast, fill the online store."""

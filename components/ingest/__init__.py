@@ -1,0 +1,1 @@
+"""Step: read bars, check every row, keep an immutable snapshot."""

@@ -1,0 +1,54 @@
+"""From a source of bars to an immutable snapshot."""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from components.core.clock import Clock
+from components.core.errors import UsageError
+from components.core.files import checked_symbol
+from components.core.run_context import open_run
+from components.market.readers import read_bars
+from components.market.snapshot import write_snapshot
+
+
+def wanted_symbols(text: str) -> tuple[str, ...]:
+    """Return the symbols of a comma-separated list; an empty text means all.
+
+    Raises:
+        DataError: If one is no plain ticker.
+    """
+    return tuple(checked_symbol(item.strip(), file="--symbols") for item in text.split(",") if item.strip())
+
+
+def as_of(text: str, clock: Clock) -> datetime:
+    """Return the instant up to which data may be known; an empty text means now.
+
+    Raises:
+        UsageError: If it is neither a date nor a timestamp with a time zone.
+    """
+    if not text:
+        return clock()
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--asof {text!r}: want a date such as 2021-04-21, or a timestamp with a zone") from None
+    if len(text) == len("2021-04-21"):
+        return moment.replace(hour=23, minute=59, second=59, tzinfo=UTC)
+    if moment.tzinfo is None:
+        raise UsageError(f"--asof {text!r}: names no time zone. Add one, such as 2021-04-21T22:00:00+00:00")
+    return moment.astimezone(UTC)
+
+
+def ingest(source: str, symbols: str, asof: str, dataset: str, *, out: str, root: str, run_key: str) -> dict[str, Any]:
+    """Write the snapshot to ``out`` and return its facts."""
+    with open_run("ingest", root=root, run_key=run_key) as run:
+        moment = as_of(asof, run.clock)
+        bars = read_bars(source, symbols=wanted_symbols(symbols), asof=moment)
+        manifest = write_snapshot(Path(out), bars, source=source, dataset=dataset, asof=moment)
+        facts = {key: manifest[key] for key in ("digest", "source", "dataset", "interval", "rows", "first", "last")}
+        facts["num_symbols"] = len(manifest["symbols"])
+        run.record(**facts)
+        return facts

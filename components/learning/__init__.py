@@ -1,0 +1,1 @@
+"""Floor 2: pieces that a family's training loop composes."""

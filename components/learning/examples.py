@@ -1,0 +1,153 @@
+"""The examples folder of the assemble step, checked, on the grid of its symbols and times."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownParameterType=false
+# pyright: reportUnknownArgumentType=false
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.core.errors import ArtifactError, DataError
+from components.core.files import read_json, sha256_of
+from components.market.examples_manifest import examples_digest
+from components.market.windows import Panel, to_panel, window_ends
+
+TABLE = "examples.parquet"
+MANIFEST = "manifest.json"
+TRAIN = "train"
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Features, labels and zones of one dataset; cells without a row are NaN."""
+
+    digest: str
+    """Identity of the data: what the manifest calls ``digest``."""
+    columns: tuple[str, ...]
+    """Names of the features, in the order of the panel's last axis."""
+    symbols: tuple[str, ...]
+    """Names, by the code that is the panel's first axis; sorted."""
+    zones: tuple[str, ...]
+    """Names of the zones, by code."""
+    panel: Panel
+    """Features [symbol, time, feature] in their own units."""
+    zone: npt.NDArray[np.int64]
+    """Code of the zone of each time."""
+    label: Floats
+    """[symbol, time]: 1.0 if the next close is higher, 0.0 if not, NaN if unknown."""
+    forward_return: Floats
+    """[symbol, time]: next open to the open after it, a fraction, NaN if unknown."""
+    mean: Floats
+    """[feature]: mean of the training rows."""
+    std: Floats
+    """[feature]: population standard deviation of the training rows; 1.0 where they do not vary."""
+    manifest: Mapping[str, Any]
+    """What the assemble step recorded."""
+
+    def windows(self, zone: str, window: int, horizon: int) -> npt.NDArray[np.int64]:
+        """Return [n, 2] of (symbol, index of the last bar), by time and then by symbol.
+
+        The bars and the label's bar lie in ``zone``. A zone that the dataset does not have gives n = 0.
+        """
+        if zone not in self.zones:
+            return np.empty((0, 2), dtype=np.int64)
+        ends = window_ends(self.panel.present, self.zone, window, horizon)
+        symbol, end = ends[:, 0], ends[:, 1]
+        keep = (self.zone[end] == self.zones.index(zone)) & np.isfinite(self.label[symbol, end])
+        return ends[keep]
+
+
+def read_examples(folder: Path) -> Examples:
+    """Return the examples in ``folder``.
+
+    Raises:
+        ArtifactError: If the parquet file or the manifest was altered.
+        DataError: If a feature is not finite, a label is not 0 or 1, or there is no training row.
+    """
+    manifest = read_json(folder / MANIFEST)
+    if manifest.get("digest") != examples_digest(manifest):
+        raise ArtifactError(f"{folder / MANIFEST}: its digest does not fit it. Run the assemble step again")
+    file = folder / TABLE
+    if not file.is_file():
+        raise ArtifactError(f"{file}: no such file. Run the assemble step again")
+    if sha256_of(file) != manifest["files"].get(TABLE):
+        raise ArtifactError(f"{file}: sha256 differs from the manifest. It was altered; run the assemble step again")
+    return from_table(pq.read_table(file), manifest, name=str(file))
+
+
+def from_table(table: pa.Table, manifest: Mapping[str, Any], *, name: str) -> Examples:
+    """Return the examples in ``table``; ``name`` is the file that messages name.
+
+    Raises:
+        DataError: As in ``read_examples``.
+    """
+    columns = tuple(cast("list[str]", manifest["columns"]))
+    wanted = (*columns, "symbol", "timestamp", "label", "forward_return", "zone")
+    if missing := [column for column in wanted if column not in table.column_names]:
+        raise DataError("the column is missing", file=name, column=missing[0], remedy="Run the assemble step again")
+    rows = np.column_stack([_floats(table, column) for column in columns])
+    _check_finite(rows, columns, name)
+    symbols, code = _codes(table, "symbol")
+    zones, row_zone = _codes(table, "zone")
+    timestamps: npt.NDArray[np.datetime64] = table["timestamp"].cast(pa.timestamp("us", "UTC")).to_numpy()
+    timestamps = timestamps.astype("datetime64[us]")
+    panel = to_panel(code, timestamps, rows)
+    column = np.searchsorted(panel.timestamps, timestamps)
+    zone = np.full(len(panel.timestamps), -1, dtype=np.int64)
+    zone[column] = row_zone
+    if not np.array_equal(zone[column], row_zone):
+        raise DataError("one time has two zones", file=name, column="zone", remedy="All symbols share the cut in time")
+    labels = _floats(table, "label")
+    if not np.all((labels == 0) | (labels == 1) | np.isnan(labels)):
+        raise DataError("a label is neither 0 nor 1", file=name, column="label", remedy="Run the assemble step again")
+    if TRAIN not in zones:
+        raise DataError("no row is in zone 'train'", file=name, column="zone", remedy="Give train a larger share")
+    train = rows[row_zone == zones.index(TRAIN)]
+    std = train.std(axis=0)
+    label, forward = np.full((2, *panel.present.shape), np.nan)
+    label[code, column] = labels
+    forward[code, column] = _floats(table, "forward_return")
+    return Examples(
+        digest=str(manifest["digest"]),
+        columns=columns,
+        symbols=symbols,
+        zones=zones,
+        panel=panel,
+        zone=zone,
+        label=label,
+        forward_return=forward,
+        mean=train.mean(axis=0),
+        std=np.where(std > 0, std, 1.0),
+        manifest=manifest,
+    )
+
+
+def _floats(table: pa.Table, column: str) -> Floats:
+    values: npt.NDArray[np.floating] = table[column].to_numpy()
+    return values.astype(np.float64)
+
+
+def _codes(table: pa.Table, column: str) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+    texts: npt.NDArray[np.object_] = table[column].to_numpy()
+    names, code = np.unique(texts.astype(str), return_inverse=True)
+    return tuple(str(item) for item in names), code.astype(np.int64)
+
+
+def _check_finite(rows: Floats, columns: tuple[str, ...], name: str) -> None:
+    bad = np.argwhere(~np.isfinite(rows))
+    if len(bad):
+        row, column = int(bad[0, 0]), int(bad[0, 1])
+        raise DataError(
+            f"{rows[row, column]} is not a finite number ({len(bad)} such cells)",
+            file=name,
+            row=row + 1,
+            column=columns[column],
+            remedy="Drop warm-up rows in the assemble step",
+        )

@@ -1,0 +1,63 @@
+"""What goes wrong in a training step, said with its remedy."""
+
+import contextlib
+import math
+from collections.abc import Generator
+
+import torch
+
+from components.core.errors import QuantfoundryError
+
+_SMALL_BATCH = 16
+_CPU_MESSAGES = ("can't allocate memory", "not enough memory")
+
+
+class DivergedError(QuantfoundryError):
+    """The loss or its gradient is no longer a finite number."""
+
+
+class OutOfMemoryError(QuantfoundryError):
+    """A step does not fit into the memory of its device."""
+
+
+def checked_loss(loss: float, *, place: str, lr: float) -> float:
+    """Return ``loss`` if it is finite.
+
+    Raises:
+        DivergedError: If it is NaN or infinite.
+    """
+    if not math.isfinite(loss):
+        raise DivergedError(f"{place}: the loss is {loss}. Lower train.lr (was {lr:g}) or clean the data")
+    return loss
+
+
+def clip_gradient(model: torch.nn.Module, largest: float, *, place: str, lr: float) -> None:
+    """Scale the gradient of ``model`` to a norm of at most ``largest``.
+
+    Raises:
+        DivergedError: If the gradient is not finite.
+    """
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), largest)
+    if not bool(torch.isfinite(norm)):
+        raise DivergedError(
+            f"{place}: the gradient's norm is {norm.item()}. Lower train.lr (was {lr:g}) or clean the data"
+        )
+
+
+@contextlib.contextmanager
+def memory_advice(*, batch: int) -> Generator[None]:
+    """Turn a failed allocation into an error that names the next smaller batch.
+
+    Raises:
+        OutOfMemoryError: If the block runs out of memory.
+    """
+    smaller = _SMALL_BATCH if batch > _SMALL_BATCH else max(1, batch // 2)
+    advice = f"train.batch={batch} does not fit into memory. Use train.batch={smaller}"
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise OutOfMemoryError(advice) from error
+    except RuntimeError as error:
+        if not any(message in str(error) for message in _CPU_MESSAGES):
+            raise
+        raise OutOfMemoryError(advice) from error

@@ -1,0 +1,13 @@
+"""What ``assemble`` writes and every trainer checks: the manifest beside ``examples.parquet``."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.core.files import digest_of
+
+_NOT_IDENTITY = frozenset({"digest", "source"})
+
+
+def examples_digest(manifest: Mapping[str, Any]) -> str:
+    """Return the identity of a set of examples: all that its manifest says, save the place the data came from."""
+    return digest_of({key: value for key, value in manifest.items() if key not in _NOT_IDENTITY})

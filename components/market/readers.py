@@ -1,0 +1,235 @@
+"""Bars from a synthetic market, a parquet or CSV file, or a folder of CSV files: checked, or refused."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownParameterType=false
+# pyright: reportUnknownArgumentType=false
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import csv
+
+from components.core.errors import DataError, UsageError
+from components.core.files import SYMBOL, checked_symbol
+from components.market import synthetic
+from components.market.bars import DAY_S, OHLC, SCHEMA, SESSION_KNOWN_AT, Bars
+from components.market.checks import Rows, check
+from components.market.layout import Layout, layout_of
+from components.market.times import parse_times
+
+MAX_CELLS: Final = 200_000_000
+"""Rows x columns that a parquet file may declare: a few kilobytes can claim to hold terabytes."""
+MAX_CSV_BYTES: Final = 2**30
+"""Size of a CSV file, and of all those of a folder together."""
+
+_CSV_ROW = re.compile(r"Row #(\d+)")
+
+
+def read_bars(source: str, *, symbols: tuple[str, ...] = (), asof: datetime) -> Bars:
+    """Return the bars of ``source`` that were known at ``asof``, for ``symbols`` or, if none are named, for all.
+
+    Rows of symbols that were not asked for are not checked.
+
+    Raises:
+        UsageError: If the source is of no known kind, or a symbol is not in it.
+        DataError: If a file is missing, unreadable or too large, or holds a row that cannot be trusted.
+    """
+    if asof.tzinfo is None:
+        raise UsageError(f"asof {asof} has no time zone. Give it with an offset, such as 2024-12-31T22:00:00Z")
+    wanted = frozenset(checked_symbol(symbol, file="symbols") for symbol in symbols)
+    parts = _read(source, wanted)
+    _refuse_unknown(wanted, parts, source)
+    kinds = {rows.is_session for rows in parts}
+    if len(kinds) > 1:
+        raise DataError(
+            "has both date and timestamp columns", file=source, remedy="Keep daily and intraday files apart"
+        )
+    names, symbol = _shared_codes(parts)
+    timestamp = np.concatenate([rows.timestamp for rows in parts])
+    order = np.lexsort((timestamp, symbol))
+    is_session = kinds.pop()
+    timed = order[np.concatenate([_has_time(rows) for rows in parts])[order]]
+    bar_seconds = DAY_S if is_session else _spacing_s(symbol[timed], timestamp[timed])
+    for rows in parts:
+        check(rows, asof=asof, bar_seconds=bar_seconds)
+    _refuse_shared(parts)
+    if bar_seconds == 0:
+        raise DataError("no symbol has two bars", file=source, remedy="The bar length is measured from their distance")
+    table = _table(parts, np.array(names, dtype=object)[symbol[order]], timestamp[order], order, bar_seconds)
+    return Bars(table, "daily" if is_session else "intraday", bar_seconds)
+
+
+def _read(source: str, wanted: frozenset[str]) -> list[Rows]:
+    if source.startswith(f"{synthetic.SCHEME}:"):
+        table = synthetic.market(synthetic.parse_source(source))
+        sessions = table.set_column(1, "date", table["timestamp"].cast(pa.date32())).drop_columns(["known_at"])
+        return [_rows(sessions, layout_of(sessions.column_names, file=source, symbol_required=True), source, wanted)]
+    if "://" in source:
+        raise UsageError(f"{source!r:.120}: want a path or {synthetic.SCHEME}://. Copy the data to this machine first")
+    path = Path(source)
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".csv")
+        if not files:
+            raise DataError("holds no .csv file", file=source, remedy="Put one CSV file per symbol there")
+        _refuse_large(sum(file.stat().st_size for file in files), source)
+        return [_csv_rows(file, wanted) for file in files]
+    if not path.is_file():
+        raise DataError("no such file or folder", file=source, remedy="Check the path")
+    if path.suffix.lower() in (".parquet", ".pq"):
+        return [_parquet_rows(path, wanted)]
+    if path.suffix.lower() == ".csv":
+        return [_csv_rows(path, wanted)]
+    raise DataError("not a kind of file that is read", file=source, remedy="Give a .parquet or .csv file, or a folder")
+
+
+def _refuse_empty(path: Path) -> None:
+    if path.stat().st_size == 0:
+        raise DataError("the file is empty (0 bytes)", file=str(path), remedy="Write it again")
+
+
+def _refuse_large(num_bytes: int, file: str) -> None:
+    if num_bytes > MAX_CSV_BYTES:
+        raise DataError(
+            f"{num_bytes} bytes of CSV, at most {MAX_CSV_BYTES} are read", file=file, remedy="Save it as parquet"
+        )
+
+
+def _parquet_rows(path: Path, wanted: frozenset[str]) -> Rows:
+    file = str(path)
+    _refuse_empty(path)
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
+            cells = parquet.metadata.num_rows * parquet.metadata.num_columns
+            if cells > MAX_CELLS:
+                remedy = "Split it, or keep only the columns of bars"
+                raise DataError(f"{cells} cells, at most {MAX_CELLS} are read", file=file, remedy=remedy)
+            layout = layout_of(parquet.schema_arrow.names, file=file, symbol_required=True)
+            table = parquet.read(columns=[layout.time, *layout.columns.values()])
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0][:160]
+        remedy = "It is truncated, damaged or not parquet; write it again"
+        raise DataError(f"cannot be read ({reason})", file=file, remedy=remedy) from None
+    return _rows(table, layout, file, wanted)
+
+
+def _csv_rows(path: Path, wanted: frozenset[str]) -> Rows:
+    file = str(path)
+    _refuse_empty(path)
+    _refuse_large(path.stat().st_size, file)
+    content = path.read_bytes()
+    try:
+        header = content.partition(b"\n")[0].decode("utf-8-sig")
+        content.decode()
+    except UnicodeDecodeError as error:
+        row = content.count(b"\n", 0, error.start) or None
+        raise DataError(f"not UTF-8 text ({error.reason})", file=file, row=row, remedy="Save it as UTF-8") from None
+    layout = layout_of([name.strip('"\r') for name in header.split(",")], file=file, symbol_required=False)
+    texts = {layout.columns.get("symbol"), layout.time}
+    used = [layout.time, *layout.columns.values()]
+    try:
+        table = csv.read_csv(
+            pa.BufferReader(content),
+            read_options=csv.ReadOptions(use_threads=False),  # only then do its errors name the row
+            convert_options=csv.ConvertOptions(
+                include_columns=used,
+                column_types={name: pa.string() if name in texts else pa.float64() for name in used},
+            ),
+        )
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0][:160]
+        found = _CSV_ROW.search(reason)
+        row = int(found[1]) - 1 if found else None  # it counts the header
+        raise DataError(f"not a table of bars ({reason})", file=file, row=row, remedy="Correct the row") from None
+    return _rows(table, layout, file, wanted)
+
+
+def _rows(table: pa.Table, layout: Layout, file: str, wanted: frozenset[str]) -> Rows:
+    """Return the rows of the wanted symbols; those with a symbol that is none stay, to be refused."""
+    if table.num_rows == 0:
+        raise DataError("the file has no rows", file=file, remedy="Write it again")
+    names, symbol = _symbols(table, layout, file)
+    number = np.arange(1, table.num_rows + 1)
+    if wanted:
+        kept = np.array([name in wanted or not SYMBOL.fullmatch(name) for name in names], dtype=np.bool_)[symbol]
+        table, symbol, number = table.filter(pa.array(kept)), symbol[kept], number[kept]
+    timestamp, faults = parse_times(table[layout.time], is_session=layout.is_session, file=file, name=layout.time)
+    numbers = {
+        name: _numbers(table[column], file, column) for name, column in layout.columns.items() if name != "symbol"
+    }
+    return Rows(file, number, names, symbol, timestamp, layout.time, layout.is_session, numbers, faults)
+
+
+def _symbols(table: pa.Table, layout: Layout, file: str) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+    if "symbol" not in layout.columns:
+        return (checked_symbol(Path(file).stem.upper(), file=file),), np.zeros(table.num_rows, dtype=np.int64)
+    name = layout.columns["symbol"]
+    kind = table[name].type
+    text = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not (pa.types.is_string(text) or pa.types.is_large_string(text)):
+        raise DataError(f"holds {kind}, not text", file=file, column=name, remedy="Save the symbols as strings")
+    encoded = table[name].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
+    return tuple(encoded.dictionary.to_pylist()), encoded.indices.to_numpy().astype(np.int64)
+
+
+def _numbers(column: pa.ChunkedArray, file: str, name: str) -> npt.NDArray[np.float64]:
+    kind = column.type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        raise DataError(f"holds {kind}, not numbers", file=file, column=name, remedy="Save it as float64")
+    return column.cast(pa.float64(), safe=False).to_numpy()
+
+
+def _refuse_unknown(wanted: frozenset[str], parts: Sequence[Rows], source: str) -> None:
+    known = sorted({name for rows in parts for name in rows.names if SYMBOL.fullmatch(name)})
+    unknown = sorted(wanted.difference(known))
+    if unknown:
+        some = ", ".join(known[:10]) + (f" and {len(known) - 10} more" if len(known) > 10 else "")  # noqa: PLR2004
+        raise UsageError(f"{source}: no symbol {', '.join(unknown)}. There is {some}")
+
+
+def _refuse_shared(parts: Sequence[Rows]) -> None:
+    owner: dict[str, str] = {}
+    for rows in parts:
+        for name in (rows.names[code] for code in np.unique(rows.symbol)):
+            if name in owner:
+                remedy = "Keep all bars of a symbol in one file"
+                raise DataError(f"symbol {name} is also in {owner[name]}", file=rows.file, remedy=remedy)
+            owner[name] = rows.file
+
+
+def _shared_codes(parts: Sequence[Rows]) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Return all symbols, sorted, and every row's place in them."""
+    names = sorted({name for rows in parts for name in rows.names})
+    place = {name: code for code, name in enumerate(names)}
+    codes = [np.array([place[name] for name in rows.names], dtype=np.int64)[rows.symbol] for rows in parts]
+    return names, np.concatenate(codes)
+
+
+def _has_time(rows: Rows) -> npt.NDArray[np.bool_]:
+    return ~np.logical_or.reduce([fault.rows for fault in rows.faults])
+
+
+def _spacing_s(symbol: npt.NDArray[np.int64], timestamp: npt.NDArray[np.datetime64]) -> int:
+    """Return the median distance of neighbouring bars of one symbol in seconds, 0 if there are none."""
+    distance = np.diff(timestamp).astype(np.int64)[symbol[1:] == symbol[:-1]]
+    return int(np.median(distance)) // 1_000_000 if len(distance) else 0
+
+
+def _table(
+    parts: Sequence[Rows],
+    names: npt.NDArray[np.object_],
+    timestamp: npt.NDArray[np.datetime64],
+    order: npt.NDArray[np.intp],
+    bar_seconds: int,
+) -> pa.Table:
+    length = SESSION_KNOWN_AT if parts[0].is_session else np.timedelta64(bar_seconds, "s")
+    columns: list[npt.NDArray[np.generic]] = [names, timestamp, timestamp + length]
+    for name in (*OHLC, "volume", "adj_close"):
+        values = [rows.numbers.get(name, rows.numbers["close"]) for rows in parts]
+        columns.append(np.concatenate(values)[order])
+    arrays = [pa.array(column, type=field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+    return pa.table(arrays, schema=SCHEMA)

@@ -1,0 +1,84 @@
+"""Bars as an immutable artifact: one parquet file and a manifest that says what it is and where it came from."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownParameterType=false
+# pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components.core.errors import ArtifactError
+from components.core.files import atomic_file, digest_of, read_json, sha256_of, write_json
+from components.market.bars import SCHEMA, Bars
+
+FORMAT: Final = 1
+BARS: Final = "bars.parquet"
+MANIFEST: Final = "manifest.json"
+_ROW_GROUP_ROWS: Final = 262_144
+
+
+def write_snapshot(folder: Path, bars: Bars, *, source: str, dataset: str, asof: datetime) -> dict[str, Any]:
+    """Write ``bars.parquet``, then ``manifest.json``, into ``folder`` and return the manifest.
+
+    Equal bars give equal bytes and so an equal ``digest``, whatever the source is called and
+    whenever they were read.
+    """
+    table = bars.table.cast(SCHEMA)
+    with atomic_file(folder / BARS) as file:
+        pq.write_table(
+            table,
+            file,
+            compression="zstd",
+            use_dictionary=["symbol"],  # pyright: ignore[reportArgumentType]
+            row_group_size=_ROW_GROUP_ROWS,
+            write_page_checksum=True,
+        )
+    path = folder / BARS
+    range_of = pc.min_max(table["timestamp"])
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "dataset": dataset,
+        "source": source,
+        "interval": bars.interval,
+        "bar_seconds": bars.bar_seconds,
+        "rows": table.num_rows,
+        "symbols": sorted(pc.unique(table["symbol"]).to_pylist()),
+        "first": range_of["min"].as_py().isoformat(),
+        "last": range_of["max"].as_py().isoformat(),
+        "asof": asof.astimezone(UTC).isoformat(),
+        "files": {BARS: {"sha256": sha256_of(path), "bytes": path.stat().st_size}},
+    }
+    manifest["digest"] = _digest(manifest)
+    write_json(folder / MANIFEST, manifest)
+    return manifest
+
+
+def read_snapshot(folder: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the bars table and the manifest of a snapshot, after checking one against the other.
+
+    Raises:
+        ArtifactError: If a file is missing or altered, or the format is unknown.
+    """
+    manifest = read_json(folder / MANIFEST)
+    if manifest.get("format") != FORMAT:
+        raise ArtifactError(f"{folder}: snapshot format {manifest.get('format')!r}, this version reads {FORMAT}")
+    if _digest(manifest) != manifest.get("digest"):
+        raise ArtifactError(f"{folder / MANIFEST}: its digest does not fit. It was altered; run ingest again")
+    path = folder / BARS
+    if not path.is_file():
+        raise ArtifactError(f"{path}: missing, though the manifest lists it. Run ingest again")
+    if sha256_of(path) != manifest["files"][BARS]["sha256"]:
+        raise ArtifactError(f"{path}: sha256 differs from the manifest. It was altered; run ingest again")
+    with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
+        table = parquet.read()
+    if not table.schema.equals(SCHEMA):
+        raise ArtifactError(f"{path}: columns {table.column_names}, want {SCHEMA.names}. Run ingest again")
+    return table, manifest
+
+
+def _digest(manifest: dict[str, Any]) -> str:
+    """Return the digest of what the bars are: not of their name, source or the day they were read."""
+    return digest_of({key: manifest.get(key) for key in ("format", "interval", "bar_seconds", "files")})

@@ -1,0 +1,1 @@
+"""Floor 2: costs, backtests and the statistics that judge them."""

@@ -1,0 +1,1 @@
+"""Step: train one family by its recipe."""

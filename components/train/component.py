@@ -1,0 +1,22 @@
+"""Kubeflow face of the train step."""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
+
+from kfp import dsl
+
+from components.wiring import GPU, step
+
+
+@step(image=GPU)
+def train(
+    examples: dsl.Input[dsl.Dataset],
+    family: str,
+    recipe: str,
+    run_key: str,
+    root: str,
+    bundle: dsl.Output[dsl.Model],
+):
+    """Train one family; killed at any moment, the same run key resumes and ends in the same bits."""
+    from components.train.fit import fit
+
+    bundle.metadata.update(fit(examples.path, family, recipe, out=bundle.path, root=root, run_key=run_key))

@@ -1,0 +1,1 @@
+"""Step: judge a bundle on data that it never saw."""

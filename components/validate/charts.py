@@ -1,0 +1,194 @@
+"""Charts as inline SVG: no script, no network, colours from the page's theme, text for those who cannot see them."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+from components.trading.statistics import Array
+from components.validate.metrics import Bin
+
+WIDTH, HEIGHT = 520, 300
+LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 44
+_MAX_POINTS = 400
+_SHORT_TICK = 5  # characters that fit when centred at the edge
+
+
+@dataclass(frozen=True)
+class Line:
+    """One series of a chart."""
+
+    name: str
+    x: Array
+    y: Array
+    style: str
+    """CSS class: ``model``, ``peer`` or ``loss``."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From a number to a place on the canvas."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        """Return the place of ``value``, in canvas units."""
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+    def ticks(self, count: int = 5) -> list[float]:
+        """Return round values inside the scale, about ``count`` of them."""
+        raw = (self.high - self.low) / count
+        magnitude = 10.0 ** math.floor(math.log10(raw))
+        step = next(m for m in (1, 2, 2.5, 5, 10) if m * magnitude >= raw * (1 - 1e-9)) * magnitude
+        first = math.ceil(self.low / step - 1e-9)
+        last = math.floor(self.high / step + 1e-9)
+        return [number * step + 0.0 for number in range(first, last + 1)]
+
+
+def spread(*arrays: Array, margin: float = 0.06) -> tuple[float, float]:
+    """Return the range of all numbers with a margin; never empty."""
+    values = np.concatenate([np.asarray(array, dtype=np.float64) for array in arrays])
+    low, high = float(values.min()), float(values.max())
+    room = margin * (high - low) or 0.5 * abs(high) or 1.0
+    return low - room, high + room
+
+
+def _thin(line: Line) -> tuple[Array, Array]:
+    if line.x.size <= _MAX_POINTS:
+        return line.x, line.y
+    kept = np.unique(np.linspace(0, line.x.size - 1, _MAX_POINTS).round().astype(np.intp))
+    return line.x[kept], line.y[kept]
+
+
+def _path(x: Array, y: Array, across: Scale, up: Scale) -> str:
+    points = [f"{across(float(a)):.1f},{up(float(b)):.1f}" for a, b in zip(x, y, strict=True)]
+    return "M" + "L".join(points)
+
+
+def _svg(key: str, title: str, description: str, body: str, *, height: int = HEIGHT) -> str:
+    return (
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="{key}-t {key}-d">'
+        f'<title id="{key}-t">{escape(title)}</title><desc id="{key}-d">{escape(description)}</desc>{body}</svg>'
+    )
+
+
+def _axes(
+    across: Scale,
+    up: Scale,
+    *,
+    x_label: str,
+    x_ticks: Sequence[tuple[float, str]],
+    y_text: Callable[[float], str],
+    num_y: int = 5,
+) -> str:
+    floor = up.start
+    parts: list[str] = []
+    for value in up.ticks(num_y):
+        y = up(value)
+        parts.append(f'<line class="grid" x1="{across.start:.1f}" x2="{across.end:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(
+            f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(y_text(value))}</text>'
+        )
+    for number, (place, text) in enumerate(x_ticks):
+        x = across(place)
+        wide = len(text) > _SHORT_TICK
+        anchor = "end" if wide and x > across.end - 30 else "start" if wide and not number else "middle"
+        parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{floor:.1f}" y2="{floor + 4:.1f}"/>')
+        parts.append(
+            f'<text class="tick" x="{x:.1f}" y="{floor + 18:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+        )
+    parts.append(
+        f'<line class="axis" x1="{across.start:.1f}" x2="{across.end:.1f}" y1="{floor:.1f}" y2="{floor:.1f}"/>'
+    )
+    middle = (across.start + across.end) / 2
+    parts.append(
+        f'<text class="label" x="{middle:.1f}" y="{floor + 37:.1f}" text-anchor="middle">{escape(x_label)}</text>'
+    )
+    return "".join(parts)
+
+
+def number_ticks(scale: Scale, count: int = 5) -> list[tuple[float, str]]:
+    """Return ticks with their numbers as text."""
+    return [(value, f"{value:g}") for value in scale.ticks(count)]
+
+
+def line_chart(
+    key: str,
+    title: str,
+    description: str,
+    lines: Sequence[Line],
+    *,
+    x_label: str,
+    x_ticks: Sequence[tuple[float, str]],
+    y_text: Callable[[float], str],
+    area: bool = False,
+    level: float | None = None,
+    height: int = HEIGHT,
+) -> str:
+    """Return a chart of lines over one axis; ``level`` draws a reference line, ``area`` fills below the first line."""
+    low, high = spread(*(line.y for line in lines), *([np.array([level])] if level is not None else []))
+    if area:
+        high = 0.0
+    across = Scale(*_ends(lines), LEFT, WIDTH - RIGHT)
+    up = Scale(low, high, height - BOTTOM, TOP)
+    body = [_axes(across, up, x_label=x_label, x_ticks=x_ticks, y_text=y_text, num_y=3 if area else 5)]
+    if level is not None:
+        y = up(level)
+        body.append(f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+    for line in lines:
+        x, y = _thin(line)
+        path = _path(x, y, across, up)
+        if area and line is lines[0]:
+            closing = f"L{across(float(x[-1])):.1f},{up(0.0):.1f}L{across(float(x[0])):.1f},{up(0.0):.1f}Z"
+            body.append(f'<path class="fill {line.style}" d="{path}{closing}"/>')
+        body.append(f'<path class="line {line.style}" d="{path}"/>')
+        if x.size == 1:
+            body.append(
+                f'<circle class="dot {line.style}" cx="{across(float(x[0])):.1f}" cy="{up(float(y[0])):.1f}" r="4"/>'
+            )
+    return _svg(key, title, description, "".join(body), height=height)
+
+
+def _ends(lines: Sequence[Line]) -> tuple[float, float]:
+    low = min(float(line.x[0]) for line in lines)
+    high = max(float(line.x[-1]) for line in lines)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def reliability_chart(key: str, title: str, description: str, bins: Sequence[Bin]) -> str:
+    """Return predicted probability against observed share, each bin with its Wilson interval."""
+    edges = np.array([[item.probability, item.lower, item.upper] for item in bins]).ravel()
+    low, high = spread(edges)
+    low, high = max(0.0, low), min(1.0, high)
+    across, up = Scale(low, high, LEFT, WIDTH - RIGHT), Scale(low, high, HEIGHT - BOTTOM, TOP)
+    ticks = number_ticks(across)
+    body = [_axes(across, up, x_label="predicted probability", x_ticks=ticks, y_text=lambda value: f"{value:g}")]
+    body.append(
+        f'<line class="level" x1="{across(low):.1f}" y1="{up(low):.1f}" x2="{across(high):.1f}" y2="{up(high):.1f}"/>'
+    )
+    for item in bins:
+        x = across(item.probability)
+        body.append(
+            f'<line class="whisker" x1="{x:.1f}" x2="{x:.1f}" y1="{up(item.lower):.1f}" y2="{up(item.upper):.1f}"/>'
+        )
+        body.append(f'<circle class="dot model" cx="{x:.1f}" cy="{up(item.share):.1f}" r="4.5"/>')
+    return _svg(key, title, description, "".join(body))
+
+
+def interval_mark(value: float, lower: float | None, upper: float | None, bound: float, *, outcome: str) -> str:
+    """Return a small picture of a value and its interval beside the bound to clear; the table says it in words."""
+    left, right = lower if lower is not None else value, upper if upper is not None else value
+    low, high = spread(np.array([left, right, value, bound]), margin=0.12)
+    across = Scale(low, high, 4, 156)
+    line = across(bound)
+    return (
+        f'<svg class="mark {outcome}" viewBox="0 0 160 26" aria-hidden="true">'
+        f'<line class="bound" x1="{line:.1f}" x2="{line:.1f}" y1="2" y2="24"/>'
+        f'<line class="reach" x1="{across(left):.1f}" x2="{across(right):.1f}" y1="13" y2="13"/>'
+        f'<circle cx="{across(value):.1f}" cy="13" r="4.5"/></svg>'
+    )

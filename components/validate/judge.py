@@ -1,0 +1,144 @@
+"""Judge a bundle: predict the test zone, ask the gates, sign the verdict, write the report."""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components.core.bundle import Bundle
+from components.core.errors import ArtifactError
+from components.core.family import Family
+from components.core.files import atomic_file, digest_of, read_json, write_json
+from components.core.judge import JudgeConfig
+from components.core.run_context import RunContext
+from components.core.verdict import VERDICT, GateResult, Outcome, Verdict, write
+from components.market.predictions import Predictions
+from components.trading.backtest import backtest, hold
+from components.validate.gates import evaluate, overall
+from components.validate.metrics import measure
+from components.validate.report import render
+from components.validate.sections import Findings
+from components.validate.zone import Zone
+
+TEST = "test"
+HISTORY = "history.json"
+
+
+def judge(
+    bundle: Bundle,
+    examples: Path,
+    out: Path,
+    run: RunContext,
+    *,
+    config: JudgeConfig,
+    family: Family,
+    champion: Bundle | None,
+    threads: int = 1,
+) -> Verdict:
+    """Return the verdict; write ``verdict.json`` (signed), ``metrics.json`` and ``report.html`` to ``out``.
+
+    Anything that offers ``predict(bundle, examples, zone=, threads=) -> Predictions`` can be judged.
+    The verdict is written last; the report is copied to the run's folder. Examples without a test
+    zone give insufficient evidence.
+
+    Raises:
+        ArtifactError: If the bundle was trained on other examples, whose test zone may be another.
+    """
+    manifest = read_json(examples / "manifest.json")
+    trained_on = bundle.manifest["data"].get("examples")
+    if trained_on not in (None, manifest["digest"]):
+        raise ArtifactError(
+            f"{bundle.folder}: trained on examples {trained_on[:12]}, not on {manifest['digest'][:12]} in {examples}. "
+            "Judge it on the examples of its own run: only their test zone is sure to be unseen"
+        )
+    zone = Zone(_predict(family, bundle, examples, manifest, threads=threads))
+    rival = champion if config.compare_with_champion else None
+    theirs = _predict(family, rival, examples, manifest, threads=threads) if rival else None
+    bars_per_year = float(manifest["bars_per_year"])
+    results = evaluate(zone.predictions, config, bars_per_year=bars_per_year, champion=theirs)
+    usable = not zone.defect()
+    traded = zone.predictions if usable else _nothing()
+    book, baseline = backtest(traded, config.costs), hold(traded, config.costs)
+    outcome = overall(results)
+    verdict = Verdict(
+        verdict=outcome,
+        reason=_reason(outcome, results, zone, itself=rival is not None and rival.digest == bundle.digest),
+        gates=results,
+        metrics=measure(zone, book, baseline, name=TEST, bars_per_year=bars_per_year, usable=usable),
+        family=family.name,
+        bundle_digest=bundle.digest,
+        examples_digest=manifest["digest"],
+        recipe_digest=digest_of(bundle.manifest["config"]),
+        champion_digest=champion.digest if champion else None,
+        judge=config,
+        run_key=run.run_key,
+        created=run.clock().isoformat(timespec="seconds"),
+    )
+    findings = Findings(
+        verdict=verdict,
+        title=family.title,
+        zone=zone,
+        book=book,
+        baseline=baseline,
+        usable=usable,
+        examples=manifest,
+        history=_history(bundle),
+        versions=_versions(bundle),
+    )
+    write_json(out / "metrics.json", json.loads(verdict.model_dump_json())["metrics"])
+    page = render(findings).encode()
+    for path in (out / "report.html", run.folder / "report.html"):
+        with atomic_file(path) as file:
+            file.write(page)
+    write(out / VERDICT, verdict, run.workspace.signing_key)
+    run.log.info("%s: %s", outcome, verdict.reason)
+    return verdict
+
+
+def _predict(
+    family: Family, bundle: Bundle, examples: Path, manifest: Mapping[str, Any], *, threads: int
+) -> Predictions:
+    if not manifest["zones"].get(TEST, {}).get("rows"):
+        return _nothing()
+    predictions: Predictions = family.module("predict").predict(bundle, examples, zone=TEST, threads=threads)
+    return predictions
+
+
+def _nothing() -> Predictions:
+    none = np.zeros(0)
+    times = np.zeros(0, dtype="datetime64[us]")
+    return Predictions((), np.zeros(0, dtype=np.int64), times, none, none, none, threshold=1.0)
+
+
+def _reason(outcome: Outcome, results: Sequence[GateResult], zone: Zone, *, itself: bool) -> str:
+    """Return the verdict in plain words: what was seen, and what stands in the way."""
+    seen = "The examples have no test zone, so nothing was judged." if not zone.num_rows else (
+        f"Judged on {zone.num_rows:,} predictions at {zone.num_times:,} decision times, "
+        f"{str(zone.times[0])[:10]} to {str(zone.times[-1])[:10]}, that no part of the training saw."
+    )  # fmt: skip
+    note = " This bundle is the champion itself." if itself else ""
+    if outcome == "pass":
+        return f"All {len(results)} gates passed. {seen}{note}"
+    blocking = [gate for gate in results if gate.outcome == outcome]
+    words, answer = {
+        "fail": ("failed", "No"),
+        "insufficient evidence": ("could not be answered with enough confidence", "Not shown"),
+    }[outcome]
+    distinct = {gate.reason: gate for gate in reversed(blocking)}
+    told = [f"{gate.title} {answer}: {gate.reason}" for gate in list(distinct.values())[::-1][:2]]
+    if len(blocking) > 1 and len(distinct) == 1:
+        told = [blocking[0].reason]
+    return f"{len(blocking)} of {len(results)} gates {words}. {' '.join(told)} {seen}{note}"
+
+
+def _history(bundle: Bundle) -> Mapping[str, Sequence[float]]:
+    return read_json(bundle.path(HISTORY)) if HISTORY in bundle.manifest["files"] else {}
+
+
+def _versions(bundle: Bundle) -> dict[str, str]:
+    noted = {f"Trained: {key}": str(value) for key, value in bundle.manifest["notes"].items() if value}
+    return {**noted, "Judged: python": platform.python_version(), "Judged: numpy": metadata.version("numpy")}

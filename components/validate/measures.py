@@ -1,0 +1,156 @@
+"""The quantities that gates ask about, each with one-sided confidence bounds.
+
+Bounds are percentiles of the stationary bootstrap (Politis and Romano 1994) over decision times, all symbols
+of a time together. A quantity is a function of weights (samples, times): how often each time occurs.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from components.core.judge import CostConfig, JudgeConfig
+from components.trading.backtest import backtest
+from components.trading.statistics import (
+    Array,
+    auc_of_ranks,
+    bootstrap_weights,
+    log_loss_rows,
+    optimal_block_length,
+    ranks,
+    weighted_auc,
+)
+from components.validate.zone import Zone
+
+MAX_SHIFTS = 999
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something to measure, and what to say beside it."""
+
+    of: Callable[[Array], Array]
+    """From weights (samples, times) to one number per sample; NaN where it is undefined."""
+    note: str = ""
+    """The numbers behind it, in words."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A value and where it may lie."""
+
+    value: float
+    lower: float
+    """One-sided bound; minus infinity if too many resampled histories leave it undefined."""
+    upper: float
+    """One-sided bound; infinity likewise."""
+    note: str
+
+
+def block_length(zone: Zone, costs: CostConfig) -> float:
+    """Return the mean block, in decision times: the longest that any judged series asks for, at least n^(1/3)."""
+    table = zone.predictions
+    rows = zone.per_time(np.ones(zone.num_rows))
+    loss = zone.per_time(log_loss_rows(table.label, table.probability)) / rows
+    order = zone.per_time((table.label - table.label.mean()) * ranks(table.probability)) / rows
+    traded = backtest(table, costs).net
+    return max(zone.num_times ** (1 / 3), *(optimal_block_length(series) for series in (loss, order, traded)))
+
+
+def bounded(quantity: Quantity, zone: Zone, config: JudgeConfig, *, block: float) -> Measured:
+    """Return the quantity with percentile bounds; a resample that leaves it undefined counts as the worst."""
+    histories = bootstrap_weights(
+        zone.num_times,
+        block_length=block,
+        samples=config.bootstrap_samples,
+        rng=np.random.default_rng(config.seed),
+        num_rows=zone.num_rows,
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = float(quantity.of(np.ones((1, zone.num_times)))[0])
+        drawn = np.concatenate([quantity.of(weights) for weights in histories])
+    tail = math.floor((1 - config.confidence) * drawn.size)
+    lower = np.sort(np.where(np.isfinite(drawn), drawn, -np.inf))[tail]
+    upper = np.sort(np.where(np.isfinite(drawn), drawn, np.inf))[-1 - tail]
+    return Measured(value, float(lower), float(upper), quantity.note)
+
+
+def ranking(zone: Zone) -> Quantity:
+    """Return the AUC: the chance that a bar that rises is scored above one that falls."""
+    table = zone.predictions
+    return Quantity(lambda weights: weighted_auc(table.label, table.probability, weights[:, zone.time]))
+
+
+def precision_lift(zone: Zone) -> Quantity:
+    """Return precision minus the share of rising bars: what an always-long model cannot have."""
+    label = zone.predictions.label
+    rows, ups = zone.per_time(np.ones(zone.num_rows)), zone.per_time(label)
+    signals, hits = zone.per_time(zone.signal), zone.per_time(label * zone.signal)
+    note = f"precision {hits.sum() / signals.sum():.3f}, base rate {ups.sum() / rows.sum():.3f}"
+    return Quantity(lambda weights: (weights @ hits) / (weights @ signals) - (weights @ ups) / (weights @ rows), note)
+
+
+def log_loss_skill(zone: Zone) -> Quantity:
+    """Return 1 - log loss / log loss of the base rate *of this zone*, a peer that no model could have known."""
+    table = zone.predictions
+    rows, ups = zone.per_time(np.ones(zone.num_rows)), zone.per_time(table.label)
+    losses = zone.per_time(log_loss_rows(table.label, table.probability))
+
+    def skill(weights: Array) -> Array:
+        total = weights @ rows
+        share = weights @ ups / total
+        peer: Array = -(share * np.log(share) + (1 - share) * np.log(1 - share))
+        return 1 - weights @ losses / total / peer
+
+    return Quantity(skill, f"log loss {losses.sum() / zone.num_rows:.4f}")
+
+
+def net_sharpe(zone: Zone, costs: CostConfig, *, bars_per_year: float) -> Quantity:
+    """Return the annualised Sharpe ratio of the long/flat book after costs; undefined if nothing varies."""
+    net = backtest(zone.predictions, costs).net
+    centre, num = float(net.mean()), zone.num_times
+    away = net - centre
+    scale = math.sqrt(bars_per_year * (num - 1) / num) if np.ptp(net) > 0 else math.nan
+
+    def sharpe(weights: Array) -> Array:
+        mean = weights @ away / num
+        variance: Array = weights @ (away * away) / num - mean * mean
+        return scale * (centre + mean) / np.sqrt(variance)
+
+    return Quantity(sharpe, f"total return {net.sum():+.1%} after costs of {costs.per_side:.2%} a side")
+
+
+def excess_loss(zone: Zone, champion: Zone) -> Quantity:
+    """Return the log loss minus the champion's; both zones hold the same rows."""
+    label = zone.predictions.label
+    mine = log_loss_rows(label, zone.predictions.probability)
+    theirs = log_loss_rows(label, champion.predictions.probability)
+    worse, rows = zone.per_time(mine - theirs), zone.per_time(np.ones(zone.num_rows))
+    same = "; every prediction equals the champion's" if np.array_equal(mine, theirs) else ""
+    note = f"log loss {mine.mean():.4f}, the champion's {theirs.mean():.4f} on {zone.num_rows:,} common rows{same}"
+    return Quantity(lambda weights: weights @ worse / (weights @ rows), note)
+
+
+def placebo(zone: Zone, *, level: float, seed: int) -> Measured:
+    """Return the share of time-shifted label sets that the predictions fit as well as the real ones.
+
+    All symbols shift alike, by a quarter to three quarters of their rows, where slow signals have faded.
+    """
+    table, rng = zone.predictions, np.random.default_rng(seed)
+    order = np.lexsort((zone.time, table.symbol))
+    score, label = ranks(table.probability)[order], table.label[order]
+    _, first, length = np.unique(table.symbol[order], return_index=True, return_counts=True)
+    start, size = np.repeat(first, length), np.repeat(length, length)
+    place = np.arange(label.size) - start
+    shifts = np.arange(math.ceil(zone.num_times / 4), 3 * zone.num_times // 4 + 1)
+    if shifts.size > MAX_SHIFTS:
+        shifts = rng.choice(shifts, MAX_SHIFTS, replace=False)
+    real = auc_of_ranks(label, score)
+    shifted = np.array([auc_of_ranks(label[start + (place + shift) % size], score) for shift in shifts])
+    if not math.isfinite(real):
+        return Measured(math.nan, math.nan, math.nan, "all labels are the same")
+    share = float((1 + np.count_nonzero(shifted >= real)) / (1 + shifts.size))
+    limit = float(np.quantile(shifted, 1 - level))
+    note = f"AUC {real:.3f}; {1 - level:.0%} of {shifts.size} shifts stay at or below {limit:.3f}"
+    return Measured(share, share, share, note)

@@ -1,0 +1,75 @@
+"""What is measured on a zone: classification, trading and calibration, each number with its zone."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from components.core.verdict import Measurement
+from components.trading.backtest import Book
+from components.trading.confusion import Confusion
+from components.trading.statistics import auc, log_loss_rows, wilson_interval
+from components.validate.zone import Zone
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Rows of similar probability, and how often they rose."""
+
+    probability: float
+    """Mean of the probabilities."""
+    share: float
+    """Share of the rows that rose."""
+    lower: float
+    """Wilson bound of the share."""
+    upper: float
+    """Wilson bound of the share."""
+    num_rows: int
+
+
+def confusion(zone: Zone) -> Confusion:
+    """Return the confusion matrix at the threshold."""
+    return Confusion.of(zone.signal, zone.predictions.label == 1)
+
+
+def reliability(zone: Zone, *, num_bins: int = 10) -> list[Bin]:
+    """Return bins of equal numbers of rows, from low to high probability."""
+    table = zone.predictions
+    order = np.argsort(table.probability, kind="stable")
+    parts = [part for part in np.array_split(order, num_bins) if part.size]
+    bins: list[Bin] = []
+    for part in parts:
+        rose = int(table.label[part].sum())
+        lower, upper = wilson_interval(rose, part.size)
+        bins.append(Bin(float(table.probability[part].mean()), rose / part.size, lower, upper, part.size))
+    return bins
+
+
+def measure(
+    zone: Zone, book: Book, baseline: Book, *, name: str, bars_per_year: float, usable: bool
+) -> dict[str, Measurement]:
+    """Return all metrics of the zone called ``name``; all null if the predictions are not ``usable``."""
+    table, counts = zone.predictions, confusion(zone)
+    numbers: dict[str, float] = {
+        "rows": zone.num_rows,
+        "timestamps": zone.num_times,
+        "signals": zone.num_signals,
+        "threshold": table.threshold,
+    }
+    if usable and zone.num_rows:
+        numbers |= {
+            "accuracy": counts.accuracy,
+            "precision": counts.precision,
+            "recall": counts.recall,
+            "f1": counts.f1,
+            "base_rate": counts.base_rate,
+            "auc": auc(table.label, table.probability),
+            "log_loss": float(log_loss_rows(table.label, table.probability).mean()),
+        }
+        numbers |= book.summary(bars_per_year=bars_per_year)
+        held = baseline.summary(bars_per_year=bars_per_year)
+        numbers |= {f"hold_{key}": number for key, number in held.items()}
+    return {
+        key: Measurement(zone=name, value=float(number) if math.isfinite(number) else None)
+        for key, number in numbers.items()
+    }

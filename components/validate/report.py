@@ -1,0 +1,159 @@
+"""One self-contained HTML page about a verdict: the answer first, then the gates, then what they rest on."""
+
+from html import escape
+
+from components.core.verdict import GateResult, Outcome
+from components.validate.charts import interval_mark
+from components.validate.gates import times_needed
+from components.validate.sections import (
+    DASH,
+    Findings,
+    confusion_figure,
+    data_section,
+    equity_figures,
+    metrics_table,
+    origin_table,
+    reliability_figure,
+    text,
+    trading_table,
+    training_figure,
+)
+from components.validate.theme import STYLE
+
+FORMS = {
+    "precision_lift": "+.3f",
+    "auc": ".3f",
+    "log_loss_skill": "+.2%",
+    "net_sharpe": "+.2f",
+    "placebo": ".3f",
+    "champion_log_loss": "+.4f",
+}
+
+_CLASS: dict[Outcome, str] = {"pass": "pass", "fail": "fail", "insufficient evidence": "open"}
+_HEADLINE: dict[Outcome, str] = {
+    "pass": "✓ Pass: it may be promoted",
+    "fail": "✕ Fail: it must not be promoted",
+    "insufficient evidence": "? Insufficient evidence: it is not promoted",
+}
+_PILL: dict[Outcome, str] = {"pass": "✓ pass", "fail": "✕ fail", "insufficient evidence": "? not enough evidence"}
+
+
+def render(findings: Findings) -> str:
+    """Return the page as HTML text; it needs no network and no script."""
+    verdict = findings.verdict
+    heading = findings.title.partition(":")[0]
+    dataset = str(findings.examples.get("dataset", findings.examples.get("source", "")))
+    headline = _HEADLINE[verdict.verdict]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(headline[2:])} · {escape(heading)}</title><style>{STYLE}</style></head><body><main>"
+        f'<p class="over">Verdict on bundle <code>{escape(verdict.bundle_digest[:12])}</code> · '
+        f"{escape(verdict.created[:16].replace('T', ' '))} UTC</p>"
+        f"<h1>{escape(heading)} on {escape(dataset)}</h1>"
+        f'<div class="verdict {_CLASS[verdict.verdict]}" role="status"><b>{escape(headline)}</b>'
+        f"<p>{escape(verdict.reason)}</p></div>"
+        f"{_tiles(findings)}{_gates(findings)}{_wishes(findings)}{_evidence(findings)}"
+        f"<h2>Data</h2>{data_section(findings)}<h2>Origin</h2>{origin_table(findings)}"
+        "<footer><p>Intervals are one-sided bounds of a stationary block bootstrap over decision times, all symbols "
+        f"of a time together, {verdict.judge.bootstrap_samples:,} resamples, {verdict.judge.confidence:.0%} each. "
+        "The signed verdict lies beside this page in verdict.json; the page is a view of it.</p></footer>"
+        "</main></body></html>\n"
+    )
+
+
+def _tiles(findings: Findings) -> str:
+    gates = {gate.metric: gate for gate in findings.verdict.gates}
+
+    def edge(metric: str) -> str:
+        gate = gates.get(metric)
+        return f"at least {text(gate.lower, FORMS[metric])}" if gate and gate.lower is not None else "no bound"
+
+    tiles = [
+        ("AUC", text(findings.value("auc"), ".3f"), f"{edge('auc')}; chance is 0.500"),
+        (
+            "Precision",
+            text(findings.value("precision"), ".3f"),
+            f"base rate {text(findings.value('base_rate'), '.3f')}",
+        ),
+        ("Net Sharpe", text(findings.value("sharpe"), "+.2f"), f"{edge('net_sharpe')}; after costs"),
+        (
+            "Net return",
+            text(findings.value("total_return"), "+.1%"),
+            f"hold {text(findings.value('hold_total_return'), '+.1%')}",
+        ),
+        (
+            "Test rows",
+            text(findings.value("rows"), ",.0f"),
+            f"{text(findings.value('timestamps'), ',.0f')} decision times",
+        ),
+    ]
+    body = "".join(
+        f'<div class="tile"><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(aside)}</small></dd></div>'
+        for name, value, aside in tiles
+    )
+    return f'<dl class="tiles">{body}</dl>'
+
+
+def _gate_row(gate: GateResult) -> str:
+    form, kind = FORMS.get(gate.metric, ".4g"), _CLASS[gate.outcome]
+    span = DASH if gate.lower is None else f"{text(gate.lower, form)} to {text(gate.upper, form)}"
+    wish = f"{'above' if gate.side == 'above' else 'at most'} {text(gate.bound, 'g')}"
+    mark = "" if gate.value is None else interval_mark(gate.value, gate.lower, gate.upper, gate.bound, outcome=kind)
+    return (
+        f'<tr><th scope="row">{escape(gate.title)}<small>{escape(gate.reason)}</small></th>'
+        f'<td><span class="pill {kind}">{_PILL[gate.outcome]}</span></td><td>{mark}</td>'
+        f'<td class="num" data-name="Value">{text(gate.value, form)}</td>'
+        f'<td class="num" data-name="Interval">{span}</td><td class="num" data-name="Must be">{wish}</td></tr>'
+    )
+
+
+def _gates(findings: Findings) -> str:
+    rows = "".join(_gate_row(gate) for gate in findings.verdict.gates)
+    head = '<th scope="col">Question</th><th scope="col">Answer</th><th scope="col">Interval and bound</th>' + "".join(
+        f'<th scope="col" class="num">{name}</th>' for name in ("Value", "Interval", "Must be")
+    )
+    return (
+        '<h2>Gates</h2><div class="card"><table class="stack gates">'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _wishes(findings: Findings) -> str:
+    """Say what would have to be true for a pass."""
+    num_times = findings.zone.num_times
+    wishes: list[str] = []
+    for gate in findings.verdict.gates:
+        form = FORMS.get(gate.metric, ".4g")
+        clear = f"{gate.title} Its {'lower' if gate.side == 'above' else 'upper'} bound must be " + (
+            f"{'above' if gate.side == 'above' else 'at most'} {gate.bound:g}"
+        )
+        needed = times_needed(gate, num_times)
+        if gate.outcome == "pass":
+            continue
+        if gate.value is None:
+            wishes.append(f"{gate.title} {gate.reason}")
+        elif needed is not None:
+            wishes.append(
+                f"{clear}. If {text(gate.value, form)} is the true value, about {needed:,} decision times would show "
+                f"it; there are {num_times:,}."
+            )
+        else:
+            wishes.append(f"{clear}; even the estimate, {text(gate.value, form)}, is on the other side.")
+    if not wishes:
+        return ""
+    items = "".join(f"<li>{escape(wish)}</li>" for wish in wishes)
+    return f"<h2>What would have to be true for a pass</h2><ul>{items}</ul>"
+
+
+def _evidence(findings: Findings) -> str:
+    if not (findings.usable and findings.zone.num_rows):
+        return f"<h2>Training</h2><div class=grid>{training_figure(findings)}</div>"
+    costs = findings.verdict.judge.costs
+    return (
+        f'<h2>Evidence</h2><div class="grid"><div>{equity_figures(findings)}{confusion_figure(findings)}</div>'
+        f"<div>{reliability_figure(findings)}{training_figure(findings)}</div></div>"
+        f"<h2>Classification on the test zone</h2>{metrics_table(findings)}"
+        f"<h2>Costs and turnover on the test zone</h2>{trading_table(findings)}"
+        f'<p class="soft">Each side pays {costs.commission:.3%} commission and {costs.slippage:.3%} slippage.</p>'
+    )

@@ -1,0 +1,53 @@
+"""The validate step: the bundle, its examples and the present champion before the judge."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from components.core import bundle as bundles
+from components.core import family as families
+from components.core import registry
+from components.core.run_context import open_run
+from components.validate.judge import judge
+
+THREADS = 1
+
+
+def validate(
+    bundle: str,
+    examples: str,
+    *,
+    family: str,
+    recipe: str,
+    dataset: str,
+    out: str,
+    report: str,
+    root: str,
+    run_key: str,
+) -> dict[str, Any]:
+    """Write the signed verdict to ``out`` and the page to ``report``; return outcome and metrics."""
+    with open_run("validate", root=root, run_key=run_key) as run:
+        member = families.find(family)
+        config = member.config.parse_json(recipe, name="recipe")
+        champion = registry.history(run.workspace, member.name, dataset).champion
+        folder = Path(out)
+        folder.mkdir(parents=True, exist_ok=True)
+        verdict = judge(
+            bundles.load(Path(bundle)),
+            Path(examples),
+            folder,
+            run,
+            config=config.judge,
+            family=member,
+            champion=champion.load() if champion else None,
+            threads=THREADS,
+        )
+        Path(report).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / "report.html", report)
+        metrics = {name: item.value for name, item in verdict.metrics.items()}
+        gates = [gate.model_dump(mode="json") for gate in verdict.gates]
+        run.record(outcome=verdict.verdict, reason=verdict.reason, gates=gates, metrics=metrics)
+        return {
+            "outcome": verdict.verdict,
+            "metrics": {name: value for name, value in metrics.items() if value is not None},
+        }

@@ -1,0 +1,83 @@
+"""What a compiled pipeline must not hold, because it would not mean the same everywhere.
+
+The portable subset: a straight graph of lightweight components over installed images. Measured:
+conditions, loops, retries and exit handlers are evaluated differently by the local runner and a
+cluster; a GPU limit without its type is ignored by the backend; caching is on unless switched off.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.wiring import GPU_TYPE, POOL_LABEL
+
+PURE: frozenset[str] = frozenset()
+"""Steps without side effects, which alone may be cached. None is: each one writes its run's record."""
+
+
+def hazards(path: Path) -> list[str]:
+    """Return one sentence for each thing in the compiled file that is not portable or not placed."""
+    documents: list[dict[str, Any]] = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    spec = documents[0]
+    platform: dict[str, Any] = documents[1] if len(documents) > 1 else {}
+    placed = platform.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
+    found = [*_graph(spec)]
+    for name, executor in spec["deploymentSpec"]["executors"].items():
+        found += _executor(name, executor, placed.get(name, {}))
+    return [f"{path.name}: {text}" for text in found]
+
+
+def _graph(spec: dict[str, Any]) -> Iterator[str]:
+    graphs = [("root", spec["root"]["dag"])]
+    graphs += [(name, part["dag"]) for name, part in spec["components"].items() if "dag" in part]
+    for where, graph in graphs:
+        for name, task in graph["tasks"].items():
+            trigger = task.get("triggerPolicy", {})
+            if "condition" in trigger:
+                yield f"{where}/{name}: condition; let the step itself decide"
+            if "strategy" in trigger:
+                yield f"{where}/{name}: exit handler or ignored failure; record the outcome in the step"
+            if {"parameterIterator", "artifactIterator"} & task.keys():
+                yield f"{where}/{name}: loop; unroll it with a Python 'for' at compile time"
+            if "retryPolicy" in task:
+                yield f"{where}/{name}: retry; resume by run key instead"
+            if task.get("cachingOptions", {}).get("enableCache") and name not in PURE:
+                yield f"{where}/{name}: cached, though it has side effects; place it with cached=False"
+
+
+def _executor(name: str, executor: dict[str, Any], placed: dict[str, Any]) -> Iterator[str]:
+    container = executor.get("container", {})
+    command = " ".join([*container.get("command", []), *container.get("args", [])])
+    if "kfp.dsl.executor_main" not in command:
+        yield f"{name}: container component; write a lightweight one"
+    if "pip install" in command:
+        yield f"{name}: installs packages at run time; put them in the image"
+    image = container.get("image", "")
+    if ":" not in image.rpartition("/")[2] or image.endswith(":latest"):
+        yield f"{name}: image {image!r} has no fixed version"
+    resources = container.get("resources", {})
+    for field in ("resourceCpuLimit", "resourceMemoryLimit"):
+        if field not in resources:
+            yield f"{name}: no {field}; place it"
+    if not placed.get("securityContext", {}).get("runAsNonRoot"):
+        yield f"{name}: may run as root; place it"
+    if "activeDeadlineSeconds" not in placed:
+        yield f"{name}: no timeout; place it"
+    yield from _gpu(name, resources.get("accelerator"), placed)
+
+
+def _gpu(name: str, accelerator: dict[str, Any] | None, placed: dict[str, Any]) -> Iterator[str]:
+    selected = POOL_LABEL in placed.get("nodeSelector", {}).get("labels", {})
+    tolerated = any(item.get("key") == GPU_TYPE for item in placed.get("tolerations", []))
+    if accelerator is None:
+        if selected or tolerated:
+            yield f"{name}: goes to the GPU pool but asks for no GPU"
+        return
+    if accelerator.get("resourceType") != GPU_TYPE:
+        yield f"{name}: GPU limit without its type {GPU_TYPE}; the backend ignores it"
+    if not selected:
+        yield f"{name}: asks for a GPU but selects no pool ({POOL_LABEL})"
+    if not tolerated:
+        yield f"{name}: asks for a GPU but does not tolerate the pool's taint ({GPU_TYPE})"

@@ -1,0 +1,106 @@
+"""What a run is asked to do, and the key by which the same request is the same run."""
+
+import importlib.metadata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.core.errors import DataError
+from components.core.family import Family
+from components.core.files import digest_of, sha256_of
+from components.core.workspace import Workspace, slug
+
+CODE = ("components", "feature_repo", "pipelines")
+DATA_ENDINGS = (".parquet", ".csv")
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One run of a family's training pipeline."""
+
+    family: Family
+    workspace: Workspace
+    run_key: str
+    arguments: dict[str, str]
+    """The pipeline's parameters, as they are passed to it."""
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.workspace.run(self.run_key)
+
+
+def code_digest() -> str:
+    """Return the digest of the product's own source: other code is another run."""
+    top = Path(__file__).parents[1]
+    files = sorted(path for name in CODE for path in (top / name).rglob("*.py"))
+    return digest_of({path.relative_to(top).as_posix(): sha256_of(path) for path in files})
+
+
+def located(source: str) -> str:
+    """Return a source that means the same from any folder: URIs as they are, paths absolute.
+
+    Raises:
+        DataError: If a path does not exist.
+    """
+    if "://" in source:
+        return source
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise DataError(
+            "no such file or folder",
+            file=source,
+            remedy="Give a .parquet or .csv file, a folder of them, or synthetic://planted",
+        )
+    return str(path.resolve())
+
+
+def fingerprint(source: str) -> str:
+    """Return the digest of what a source holds now; changed data is another run."""
+    if "://" in source:
+        return digest_of([source, importlib.metadata.version("quantfoundry")])
+    path = Path(source)
+    files = [path] if path.is_file() else [item for item in path.rglob("*") if item.suffix.lower() in DATA_ENDINGS]
+    return digest_of({item.name: sha256_of(item) for item in sorted(files)})
+
+
+def dataset_of(source: str) -> str:
+    """Return the name under which a source's models compete: its file's name, or its market's."""
+    scheme, separator, rest = source.partition("://")
+    name = f"{scheme}-{rest.partition('?')[0]}" if separator else Path(source).stem
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name.lower()).strip("_")
+    return slug(plain[:60] or "data", what="dataset")
+
+
+def request(
+    family: Family,
+    workspace: Workspace,
+    *,
+    source: str,
+    recipe: str,
+    symbols: str = "",
+    asof: str = "",
+    dataset: str = "",
+    run_key: str = "",
+    overrides: Sequence[str] = (),
+) -> RunRequest:
+    """Return the run that these words ask for.
+
+    Without a run key the request is its own key: the same family, recipe, data and code resume
+    the same run.
+
+    Raises:
+        QuantfoundryError: If the recipe does not validate, or the source does not exist.
+    """
+    place = located(source)
+    arguments = {
+        "source": place,
+        "symbols": symbols,
+        "asof": asof,
+        "dataset": slug(dataset, what="dataset") if dataset else dataset_of(place),
+        "recipe": family.recipe(recipe, tuple(overrides)).canonical(),
+        "root": str(workspace.root),
+    }
+    identity = digest_of([family.name, arguments, fingerprint(place), code_digest()])
+    key = slug(run_key, what="run key") if run_key else f"{family.pipeline}-{arguments['dataset']}-{identity[:10]}"[:80]
+    return RunRequest(family, workspace, key, {**arguments, "run_key": key})

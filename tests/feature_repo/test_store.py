@@ -1,0 +1,75 @@
+"""The store as the product uses it: every service loads, online equals offline, time only moves forward."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.core import family as families
+from components.core.errors import ArtifactError
+from components.market.columns import TECHNICAL
+from feature_repo.definitions import definitions
+from feature_repo.store import apply, materialize, open_store, point_in_time, require
+
+pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
+FIRST, LAST = datetime(2024, 1, 1, 22, tzinfo=UTC), datetime(2024, 1, 20, 22, tzinfo=UTC)
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    days = pd.date_range(FIRST, LAST, freq="D").as_unit("us")
+    rng = np.random.default_rng(0)
+    frames = [
+        pd.DataFrame(
+            {
+                "symbol": symbol,
+                "event_timestamp": days,
+                "created": days,
+                **{name: rng.random(len(days)) for name in TECHNICAL},
+            }
+        )
+        for symbol in ("AAA", "BBB")
+    ]
+    pd.concat(frames).to_parquet(tmp_path / "technical_v1.parquet")
+    return tmp_path
+
+
+def test_every_family_has_a_service_that_loads_in_its_order(features: Path, tmp_path: Path) -> None:
+    store = open_store(tmp_path / "feast", "test")
+    apply(store, features, lock=tmp_path / "lock")
+    table = pd.read_parquet(features / "technical_v1.parquet")
+    spine = table[["symbol", "event_timestamp"]].reset_index(drop=True)
+    for family in families.every():
+        columns = [column for names in family.columns.values() for column in names]
+        got = point_in_time(store, family.feature_service, spine).to_pandas()
+        assert got.columns.tolist() == ["symbol", "event_timestamp", *columns]
+        np.testing.assert_array_equal(got[columns].to_numpy(), table[columns].to_numpy())
+
+
+def test_online_values_are_the_newest_offline_ones_and_never_go_back(features: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "feast"
+    store = open_store(folder, "test")
+    apply(store, features, lock=tmp_path / "lock")
+    assert materialize(store, folder, first=FIRST, last=LAST)
+    assert not materialize(store, folder, first=FIRST, last=LAST - timedelta(days=5))
+    service = store.get_feature_service("price_action_v1")
+    got = store.get_online_features(features=service, entity_rows=[{"symbol": "AAA"}, {"symbol": "BBB"}]).to_df()
+    newest = pd.read_parquet(features / "technical_v1.parquet").groupby("symbol").last()
+    np.testing.assert_array_equal(got[list(TECHNICAL)].to_numpy(), newest[list(TECHNICAL)].to_numpy())
+
+
+def test_views_have_a_ttl_an_owner_units_and_explicit_columns(tmp_path: Path) -> None:
+    for view in definitions(tmp_path).views:
+        assert view.ttl is not None
+        assert view.ttl > timedelta(0)
+        assert view.owner
+        assert all(field.tags.get("unit") for field in view.features)
+        assert view.batch_source.created_timestamp_column
+
+
+def test_a_registry_that_lost_its_objects_is_refused(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "feast", "test")
+    with pytest.raises(ArtifactError, match=r"lists 0 objects but not price_action_v1, technical_v1\. Apply again"):
+        require(store, definitions(tmp_path))

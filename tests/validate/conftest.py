@@ -1,0 +1,130 @@
+"""Test zones with a known truth: a skilful model, one that guesses, and one that says nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from components.core.bundle import Bundle, seal
+from components.core.config import Config
+from components.core.family import Family, Resources
+from components.core.files import write_json
+from components.core.run_context import RunContext
+from components.core.workspace import Workspace
+from components.market.predictions import Predictions
+
+NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+
+MakeZone = Callable[..., Predictions]
+
+
+def _make_zone(
+    *, skill: float, num_times: int = 250, num_symbols: int = 8, seed: int = 0, threshold: float = 0.5
+) -> Predictions:
+    """Return a zone whose slow, predicted signal moves each return by ``skill`` standard deviations."""
+    rng = np.random.default_rng(seed)
+    signal = rng.standard_normal((num_times, num_symbols))
+    for t in range(1, num_times):
+        signal[t] = 0.95 * signal[t - 1] + np.sqrt(1 - 0.95**2) * signal[t]
+    market = 0.5 * rng.standard_normal((num_times, 1))
+    move = skill * signal + market + np.sqrt(0.75) * rng.standard_normal((num_times, num_symbols))
+    probability = 1 / (1 + np.exp(-1.7 * max(skill, 0.1) * signal))
+    times = np.datetime64("2024-01-01", "us") + np.arange(num_times) * np.timedelta64(1, "D")
+    return Predictions(
+        symbols=tuple(f"SYM{code}" for code in range(num_symbols)),
+        symbol=np.tile(np.arange(num_symbols), num_times),
+        timestamp=np.repeat(times, num_symbols),
+        probability=probability.ravel(),
+        label=(move > 0).astype(np.float64).ravel(),
+        forward_return=0.012 * move.ravel(),
+        threshold=threshold,
+    )
+
+
+@pytest.fixture(scope="session")
+def make_zone() -> MakeZone:
+    return _make_zone
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFamily(Family):
+    """A family whose bundles hold their answers: the judge needs nothing but ``predict``."""
+
+    answers: dict[str, Predictions]
+
+    def module(self, name: str) -> ModuleType:
+        module = ModuleType(name)
+
+        def predict(bundle: Bundle, examples: Path, *, zone: str, threads: int) -> Predictions:
+            assert (examples / "manifest.json").exists()
+            assert (zone, threads) == ("test", 1)
+            return self.answers[bundle.digest]
+
+        module.predict = predict  # type: ignore[attr-defined]
+        return module
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything that one judgement needs, below one folder."""
+
+    folder: Path
+
+    @property
+    def run(self) -> RunContext:
+        workspace = Workspace.at(str(self.folder / "root"))
+        return RunContext(step="validate", run_key="r1", workspace=workspace, clock=lambda: NOON)
+
+    def examples(self, predictions: Predictions | None) -> Path:
+        folder = self.folder / "examples"
+        zones = {"train": {"rows": 3000, "timestamps": 600, "first": "2021-01-01", "last": "2022-12-31"}}
+        if predictions is not None:
+            first, last = (str(day)[:10] for day in predictions.timestamp[[0, -1]])
+            times = np.unique(predictions.timestamp).size
+            zones["test"] = {"rows": predictions.label.size, "timestamps": times, "first": first, "last": last}
+        manifest = {
+            "digest": "e" * 64,
+            "features_digest": "f" * 64,
+            "columns": ["open", "close", "rsi_14"],
+            "bars_per_year": 252.0,
+            "window": 64,
+            "zones": zones,
+            "symbols": ["AAA", "BBB"],
+            "dataset": "planted",
+            "source": "synthetic://planted?symbols=8",
+        }
+        write_json(folder / "manifest.json", manifest)
+        return folder
+
+    def bundle(self, name: str = "bundle", *, examples: str = "e" * 64) -> Bundle:
+        folder = self.folder / name
+        write_json(folder / "history.json", {"train_loss": [0.693, 0.671, 0.66], "val_loss": [0.69, 0.68, 0.684]})
+        write_json(folder / "model.json", {"name": name})
+        return seal(
+            folder,
+            family="stored",
+            config={"seed": 7},
+            schema={},
+            data={"examples": examples},
+            notes={"torch": "2.13.0"},
+        )
+
+    def family(self, answers: dict[str, Predictions]) -> StoredFamily:
+        return StoredFamily(
+            name="stored",
+            title="Stored answers: a family of tests",
+            config=Config,
+            feature_service="none",
+            resources=Resources(cpu="1", memory="1Gi"),
+            columns={},
+            answers=answers,
+        )
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)

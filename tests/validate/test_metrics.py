@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_score, recall_score
+
+from components.core.judge import CostConfig
+from components.trading.backtest import backtest, hold
+from components.validate.metrics import confusion, measure, reliability
+from components.validate.zone import Zone
+
+
+def test_classification_agrees_with_scikit_learn(make_zone) -> None:
+    predictions = make_zone(skill=0.2, threshold=0.52)
+    said, label = predictions.probability >= 0.52, predictions.label
+    found = confusion(Zone(predictions))
+    np.testing.assert_array_equal(
+        confusion_matrix(label, said),
+        [[found.true_negative, found.false_positive], [found.false_negative, found.true_positive]],
+    )
+    for name, reference in (
+        ("accuracy", accuracy_score), ("precision", precision_score), ("recall", recall_score), ("f1", f1_score),
+    ):  # fmt: skip
+        assert getattr(found, name) == pytest.approx(reference(label, said), abs=1e-12)
+
+
+def test_reliability_bins_hold_every_row_once(make_zone) -> None:
+    predictions = make_zone(skill=0.3)
+    bins = reliability(Zone(predictions))
+    assert sum(item.num_rows for item in bins) == predictions.label.size
+    rose = sum(item.share * item.num_rows for item in bins)
+    assert rose == pytest.approx(predictions.label.sum(), abs=1e-9)
+    assert [item.probability for item in bins] == sorted(item.probability for item in bins)
+
+
+def test_every_metric_carries_its_zone_and_an_undefined_one_is_null(make_zone) -> None:
+    zone = Zone(make_zone(skill=0.3, threshold=1.1))  # never says up
+    costs = CostConfig()
+    books = backtest(zone.predictions, costs), hold(zone.predictions, costs)
+    metrics = measure(zone, *books, name="test", bars_per_year=252.0, usable=True)
+    assert {item.zone for item in metrics.values()} == {"test"}
+    assert metrics["precision"].value is None
+    assert metrics["signals"].value == 0
+    assert metrics["hold_sharpe"].value is not None
