@@ -17,7 +17,8 @@ from components.core.workspace import Workspace
 RUN_KEY, BUNDLE = "qf.run_key", "qf.bundle"
 
 
-def _client(workspace: Workspace) -> Any:
+def client(workspace: Workspace) -> Any:
+    """Return a client of the workspace's tracking store and registry."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     import mlflow  # noqa: PLC0415 - its settings must be in the environment first
@@ -47,15 +48,15 @@ def record(workspace: Workspace, bundle: Bundle, verdict: Verdict, folder: Path,
     """Log one judged model, passed or not, and return the MLflow run; the same run and bundle are logged once."""
     from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 - takes two seconds
 
-    client = _client(workspace)
+    store = client(workspace)
     family = str(bundle.manifest["family"])
-    experiment = client.get_experiment_by_name(family)
+    experiment = store.get_experiment_by_name(family)
     identifier = (
         experiment.experiment_id
         if experiment
-        else client.create_experiment(family, artifact_location=workspace.mlflow_artifacts.as_uri())
+        else store.create_experiment(family, artifact_location=workspace.mlflow_artifacts.as_uri())
     )
-    known = client.search_runs(
+    known = store.search_runs(
         [identifier],
         filter_string=f"tags.`{RUN_KEY}` = '{run_key}' and tags.`{BUNDLE}` = '{bundle.digest}' "
         "and attributes.status = 'FINISHED'",
@@ -63,19 +64,19 @@ def record(workspace: Workspace, bundle: Bundle, verdict: Verdict, folder: Path,
     )
     if known:
         return str(known[0].info.run_id)
-    run = client.create_run(identifier, run_name=run_key)
+    run = store.create_run(identifier, run_name=run_key)
     at = run.info.start_time
     metrics = {f"{item.zone}/{name}": item.value for name, item in verdict.metrics.items() if item.value is not None}
     tags = {RUN_KEY: run_key, BUNDLE: bundle.digest, "qf.dataset": dataset, "qf.verdict": verdict.verdict}
-    client.log_batch(
+    store.log_batch(
         run.info.run_id,
         metrics=[Metric(name, value, at, 0) for name, value in metrics.items()],
         params=[Param(name, text[:6000]) for name, text in _flat(dict(bundle.manifest["config"])).items()],
         tags=[RunTag(name, text) for name, text in tags.items()],
     )
-    client.log_artifacts(run.info.run_id, str(folder), "verdict")
-    client.log_artifact(run.info.run_id, str(bundle.folder / "manifest.json"), "bundle")
-    client.set_terminated(run.info.run_id)
+    store.log_artifacts(run.info.run_id, str(folder), "verdict")
+    store.log_artifact(run.info.run_id, str(bundle.folder / "manifest.json"), "bundle")
+    store.set_terminated(run.info.run_id)
     return str(run.info.run_id)
 
 
@@ -83,16 +84,16 @@ def set_aliases(workspace: Workspace, history: ModelHistory) -> None:
     """Register every standing version once and point ``champion`` and ``previous`` where the ledger says."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 - takes two seconds
 
-    client = _client(workspace)
+    store = client(workspace)
     name = model_name(history.family, history.dataset)
     try:
-        registered = client.get_registered_model(name)
+        registered = store.get_registered_model(name)
     except MlflowException:
-        registered = client.create_registered_model(name)
-    known = {item.tags.get(BUNDLE): item.version for item in client.search_model_versions(f"name = '{name}'")}
+        registered = store.create_registered_model(name)
+    known = {item.tags.get(BUNDLE): item.version for item in store.search_model_versions(f"name = '{name}'")}
     for promotion in history.standing:
         if promotion.bundle not in known:
-            made = client.create_model_version(
+            made = store.create_model_version(
                 name,
                 source=promotion.folder.as_uri(),
                 tags={BUNDLE: promotion.bundle, "qf.version": str(promotion.version)},
@@ -102,6 +103,6 @@ def set_aliases(workspace: Workspace, history: ModelHistory) -> None:
     for alias, promotion in wanted.items():
         if promotion is not None:
             if str(registered.aliases.get(alias)) != str(known[promotion.bundle]):
-                client.set_registered_model_alias(name, alias, str(known[promotion.bundle]))
+                store.set_registered_model_alias(name, alias, str(known[promotion.bundle]))
         elif alias in registered.aliases:
-            client.delete_registered_model_alias(name, alias)
+            store.delete_registered_model_alias(name, alias)
