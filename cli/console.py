@@ -1,5 +1,6 @@
 """What a person sees while a run goes on, and when it ends."""
 
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,7 @@ from components.core.files import read_json
 from components.core.registry import history
 from pipelines.request import RunRequest
 
-WIDTH = 110
+WIDTH = 150
 STEPS = ("ingest", "features", "assemble", "train", "validate", "promote")
 SHOWN = {
     "test zone": ("accuracy", "precision", "recall", "f1", "auc", "log_loss", "base_rate"),
@@ -44,14 +45,14 @@ def _told(step: str, facts: dict[str, Any]) -> str:
     if step == "features":
         return f"{facts['rows']:,} rows in {', '.join(facts['views'])}, online store {facts['online']}"
     if step == "assemble":
-        zones = ", ".join(f"{name} {zone['rows']:,}" for name, zone in facts["zones"].items())
+        in_time = sorted(facts["zones"].items(), key=lambda item: item[1]["first"])
+        zones = ", ".join(f"{name} {zone['rows']:,}" for name, zone in in_time)
         return f"{facts['rows']:,} examples point in time: {zones}"
     if step == "train":
         return f"bundle {facts['digest'][:12]}"
     if step == "validate":
-        return (
-            f"{facts['outcome']}: {sum(g['outcome'] == 'pass' for g in facts['gates'])} of {len(facts['gates'])} gates"
-        )
+        passed = sum(gate["outcome"] == "pass" for gate in facts["gates"])
+        return f"{facts['outcome']}: {passed} of {len(facts['gates'])} gates passed"
     return facts["outcome"] + (f", champion is version {facts['version']}" if facts["version"] else "")
 
 
@@ -119,7 +120,8 @@ def _number(value: float | None) -> str:
 
 def _gates(gates: list[dict[str, Any]]) -> Table:
     table = Table(title="Gates: the bound of the interval decides, not the value", title_justify="left", box=None)
-    for name in ("gate", "value", "interval", "must be", "outcome"):
+    table.add_column("gate", overflow="fold")
+    for name in ("value", "interval", "must be", "outcome"):
         table.add_column(name, no_wrap=True)
     for gate in gates:
         interval = f"{_number(gate['lower'])} .. {_number(gate['upper'])}"
@@ -135,7 +137,8 @@ def _overview(facts: dict[str, dict[str, Any]]) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("data", f"{facts['ingest']['source']}: {_told('ingest', facts['ingest'])}")
-    table.add_row("features", f"{rows['service']}, {rows['columns']} columns; {_told('assemble', rows)}")
+    table.add_row("features", f"{rows['service']}, {rows['columns']} columns")
+    table.add_row("examples", _told("assemble", rows))
     for title, names in SHOWN.items():
         found = [f"{name} {_number(metrics[name])}" for name in names if metrics.get(name) is not None]
         table.add_row(title, "  ".join(found) or "not measured")
@@ -157,4 +160,5 @@ def summary(request: RunRequest) -> None:
     outcome = facts["promote"]["outcome"]
     screen.print(f"registry {outcome}; champion of {request.family.pipeline} on {dataset}: {serving}")
     screen.print(f"report   {shown(folder / 'report.html')}")
-    screen.print(f"mlflow   mlflow ui --backend-store-uri {request.workspace.mlflow_uri}")
+    mlflow = shown(Path(sys.executable).parent / "mlflow")
+    screen.print(f"mlflow   {mlflow} ui --backend-store-uri {request.workspace.mlflow_uri}")
