@@ -1,8 +1,7 @@
 """Statistics of predictions and returns that know how little one history says.
 
 Sources: Wilson (1927); Politis and Romano (1994), "The Stationary Bootstrap"; Politis and White (2004)
-with the correction of Patton, Politis and White (2009); Bailey and Lopez de Prado (2012), "The Sharpe
-Ratio Efficient Frontier".
+with the correction of Patton, Politis and White (2009).
 """
 
 import math
@@ -132,20 +131,3 @@ def sharpe_ratio(returns: Array, *, periods_per_year: float) -> float:
     if returns.size < 2 or np.ptp(returns) == 0:  # noqa: PLR2004 - nothing varies
         return math.nan
     return float(returns.mean()) / float(returns.std(ddof=1)) * math.sqrt(periods_per_year)
-
-
-def probabilistic_sharpe_ratio(
-    sharpe: float, *, num_returns: int, skew: float, kurtosis: float, benchmark: float = 0.0
-) -> float:
-    """Return the probability that the true Sharpe ratio exceeds ``benchmark``, in the form of 2012.
-
-    Ratios are per period, not annualised; ``kurtosis`` of a normal is 3. The form of 2012 takes T - 1
-    and the variance at the observed ratio; the one of 2025 takes T and the variance at the benchmark.
-
-    Raises:
-        ValueError: If the moments cannot belong to any series.
-    """
-    variance = 1 - skew * sharpe + (kurtosis - 1) / 4 * sharpe * sharpe
-    if num_returns < 2 or not variance > 0:  # noqa: PLR2004 - a ratio needs two returns
-        raise ValueError(f"no series has num_returns={num_returns}, sharpe={sharpe}, skew={skew}, kurtosis={kurtosis}")
-    return NormalDist().cdf((sharpe - benchmark) * math.sqrt((num_returns - 1) / variance))

@@ -13,7 +13,6 @@ from components.trading.statistics import (
     bootstrap_weights,
     log_loss_rows,
     optimal_block_length,
-    probabilistic_sharpe_ratio,
     ranks,
     sharpe_ratio,
     weighted_auc,
@@ -124,17 +123,6 @@ def test_blocks_cover_the_mean_of_an_autoregression_where_single_draws_do_not() 
         covered[block_length] += int(low <= 0.0 <= high)
     assert covered[1.0] < 85  # 90 % of 120 would be 108
     assert covered[20.0] > 95
-
-
-@pytest.mark.parametrize(("benchmark", "expected"), [(0.0, 0.9127), (0.1, 0.8554)])
-def test_probabilistic_sharpe_ratio_has_the_published_values(benchmark: float, expected: float) -> None:
-    found = probabilistic_sharpe_ratio(0.036 / 0.079, num_returns=24, skew=-2.448, kurtosis=10.164, benchmark=benchmark)
-    assert found == pytest.approx(expected, abs=5e-5)
-
-
-def test_probabilistic_sharpe_ratio_refuses_impossible_moments() -> None:
-    with pytest.raises(ValueError, match="no series has"):
-        probabilistic_sharpe_ratio(1.0, num_returns=24, skew=5.0, kurtosis=1.0)
 
 
 def test_sharpe_ratio_by_hand() -> None:
