@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
@@ -63,7 +63,7 @@ class Progress:
         self._request = request
         self._console = console()
         self._bar = Bar(
-            TextColumn("  {task.fields[step]:<9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("  {task.fields[step]:<9}"), BarColumn(), TimeElapsedColumn(),
             TextColumn("{task.fields[text]}"), console=self._console, transient=True,
         )  # fmt: skip
         self._task: Any = None
