@@ -17,29 +17,35 @@ from feast.repo_config import RepoConfig
 from components.core.errors import ArtifactError
 from components.core.files import file_lock, read_json, write_json
 from feature_repo.definitions import Definitions, definitions
+from feature_repo.place import Place
 
-APPLY_WAIT_S = 120.0
+MATERIALIZE_WAIT_S = 120.0
 
 
-def open_store(folder: Path, project: str) -> FeatureStore:
-    """Return the store whose registry and online table lie in ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
+def open_store(place: Place, project: str) -> FeatureStore:
+    """Return the store at ``place``; its registry's tables are made on first use.
+
+    Raises:
+        BusyError: If another process changes the registry for longer than two minutes.
+    """
+    place.folder.mkdir(parents=True, exist_ok=True)
     text = resources.files("feature_repo").joinpath("feature_store.yaml").read_text(encoding="utf-8")
-    filled = string.Template(text).substitute(
-        project=project, registry=f"sqlite:///{folder / 'registry.sqlite'}", online=str(folder / "online.db")
-    )
-    return FeatureStore(config=RepoConfig(**yaml.safe_load(filled), repo_path=folder))
+    values = yaml.safe_load(string.Template(text).substitute(place.settings(project)))
+    with place.changing("open"):
+        store = FeatureStore(config=RepoConfig(**values, repo_path=place.folder))
+        store.list_projects()
+    return store
 
 
-def apply(store: FeatureStore, features: Path, *, lock: Path) -> Definitions:
+def apply(store: FeatureStore, place: Place, features: Path) -> Definitions:
     """Register all definitions over the files in ``features`` and check that they are there.
 
     Raises:
-        BusyError: If another process applies for longer than two minutes.
+        BusyError: If another process changes the registry for longer than two minutes.
         ArtifactError: If a view or service is missing from the registry afterwards.
     """
     wanted = definitions(features)
-    with file_lock(lock, "feast apply", wait_s=APPLY_WAIT_S):
+    with place.changing("apply"):
         store.apply([*wanted.entities, *wanted.views, *wanted.services], skip_feature_view_validation=True)
         require(store, wanted)
     return wanted
@@ -57,13 +63,13 @@ def require(store: FeatureStore, wanted: Definitions) -> None:
         raise ArtifactError(f"feature registry lists {len(found)} objects but not {', '.join(missing)}. Apply again")
 
 
-def materialize(store: FeatureStore, folder: Path, *, first: datetime, last: datetime) -> bool:
+def materialize(store: FeatureStore, place: Place, *, first: datetime, last: datetime) -> bool:
     """Load the newest values up to ``last`` into the online store; return False if it is newer already.
 
     The window always reaches back to ``first``: a late row is not lost, and the first run is a full load.
     """
-    mark = folder / f"watermark-{store.project}.json"
-    with file_lock(folder / "materialize.lock", "materialize", wait_s=APPLY_WAIT_S):
+    mark = place.folder / f"watermark-{store.project}.json"
+    with file_lock(place.folder / "materialize.lock", "materialize", wait_s=MATERIALIZE_WAIT_S):
         before = datetime.fromisoformat(read_json(mark)["last"]) if mark.exists() else None
         if before is not None and last < before:
             return False

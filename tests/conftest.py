@@ -1,5 +1,6 @@
 """What all tests share: the real data, where it exists."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,13 @@ SHARED_DATA = TOP.parent / "shared" / "data"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Collect tests on real data only where the data lies beside the project."""
-    if SHARED_DATA.is_dir():
-        return
-    kept = [item for item in items if item.get_closest_marker("realdata") is None]
+    """Collect tests on real data, and those that start servers, only where both are to be found."""
+    absent: set[str] = set()
+    if not SHARED_DATA.is_dir():
+        absent.add("realdata")
+    if shutil.which("redis-server") is None or not any(Path("/usr/lib/postgresql").glob("*/bin/postgres")):
+        absent.add("services")
+    kept = [item for item in items if not any(item.get_closest_marker(name) for name in absent)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 

@@ -22,6 +22,7 @@ from components.market.examples_manifest import examples_digest
 from components.market.labels import next_direction, next_open_return
 from components.market.splits import chronological
 from feature_repo.definitions import TECHNICAL_VIEW
+from feature_repo.place import Place
 from feature_repo.store import apply, open_store, point_in_time
 
 EMBARGO = "embargo"
@@ -79,8 +80,9 @@ def examples_table(folder: Path, member: Family, data: DataConfig) -> tuple[pd.D
     columns = [column for names in member.columns.values() for column in names]
     with tempfile.TemporaryDirectory() as private:
         # A registry of this step's own: what another run registers meanwhile cannot change these rows.
-        store = open_store(Path(private), "examples")
-        apply(store, folder, lock=Path(private) / "registry.lock")
+        place = Place.embedded(Path(private))
+        store = open_store(place, "examples")
+        apply(store, place, folder)
         joined = point_in_time(store, member.feature_service, labelled(table)).to_pandas()
     kept = joined[np.isfinite(joined[columns].to_numpy()).all(axis=1)]
     if kept.empty:

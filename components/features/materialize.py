@@ -2,6 +2,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from components.core.run_context import open_run
 from components.features.technical import technical_table
 from components.market.snapshot import read_snapshot
 from feature_repo.definitions import TECHNICAL_VIEW
+from feature_repo.place import Place
 from feature_repo.store import apply, materialize, open_store
 
 
@@ -40,11 +42,12 @@ def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[
         bars, facts = read_snapshot(Path(snapshot))
         table = technical_table(bars)
         manifest = write_features(table, facts, Path(out))
-        store = open_store(run.workspace.feast, facts["dataset"].replace("-", "_").replace(".", "_"))
-        registered = apply(store, Path(out), lock=run.workspace.feast / "registry.lock")
+        place = Place.of(run.workspace.feast, os.environ)
+        store = open_store(place, facts["dataset"].replace("-", "_").replace(".", "_"))
+        registered = apply(store, place, Path(out))
         moments = table.column("event_timestamp").to_pandas()
         first, last = moments.min().to_pydatetime(), moments.max().to_pydatetime()
-        moved = materialize(store, run.workspace.feast, first=first, last=last)
+        moved = materialize(store, place, first=first, last=last)
         if not moved:
             run.log.warning("online store is newer than %s already, left as it is", last)
         result = {

@@ -11,6 +11,8 @@ from components.core import family as families
 from components.core.errors import ArtifactError
 from components.market.columns import TECHNICAL
 from feature_repo.definitions import definitions
+from feature_repo.online import read_online
+from feature_repo.place import Place
 from feature_repo.store import apply, materialize, open_store, point_in_time, require
 
 pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
@@ -37,8 +39,9 @@ def features(tmp_path: Path) -> Path:
 
 
 def test_every_family_has_a_service_that_loads_in_its_order(features: Path, tmp_path: Path) -> None:
-    store = open_store(tmp_path / "feast", "test")
-    apply(store, features, lock=tmp_path / "lock")
+    place = Place.embedded(tmp_path / "feast")
+    store = open_store(place, "test")
+    apply(store, place, features)
     table = pd.read_parquet(features / "technical_v1.parquet")
     spine = table[["symbol", "event_timestamp"]].reset_index(drop=True)
     for family in families.every():
@@ -49,11 +52,11 @@ def test_every_family_has_a_service_that_loads_in_its_order(features: Path, tmp_
 
 
 def test_online_values_are_the_newest_offline_ones_and_never_go_back(features: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "feast"
-    store = open_store(folder, "test")
-    apply(store, features, lock=tmp_path / "lock")
-    assert materialize(store, folder, first=FIRST, last=LAST)
-    assert not materialize(store, folder, first=FIRST, last=LAST - timedelta(days=5))
+    place = Place.embedded(tmp_path / "feast")
+    store = open_store(place, "test")
+    apply(store, place, features)
+    assert materialize(store, place, first=FIRST, last=LAST)
+    assert not materialize(store, place, first=FIRST, last=LAST - timedelta(days=5))
     service = store.get_feature_service("price_action_v1")
     got = store.get_online_features(features=service, entity_rows=[{"symbol": "AAA"}, {"symbol": "BBB"}]).to_df()
     newest = pd.read_parquet(features / "technical_v1.parquet").groupby("symbol").last()
@@ -70,6 +73,31 @@ def test_views_have_a_ttl_an_owner_units_and_explicit_columns(tmp_path: Path) ->
 
 
 def test_a_registry_that_lost_its_objects_is_refused(tmp_path: Path) -> None:
-    store = open_store(tmp_path / "feast", "test")
+    store = open_store(Place.embedded(tmp_path / "feast"), "test")
     with pytest.raises(ArtifactError, match=r"lists 0 objects but not price_action_v1, technical_v1\. Apply again"):
         require(store, definitions(tmp_path))
+
+
+def test_a_late_row_reaches_the_online_store(features: Path, tmp_path: Path) -> None:
+    place = Place.embedded(tmp_path / "feast")
+    store = open_store(place, "test")
+    apply(store, place, features)
+    materialize(store, place, first=FIRST, last=LAST)
+    table = pd.read_parquet(features / "technical_v1.parquet")
+    late = table[table["symbol"] == "AAA"].iloc[[5]].assign(symbol="CCC")  # its day was loaded long ago
+    pd.concat([table, late]).to_parquet(features / "technical_v1.parquet")
+    assert materialize(store, place, first=FIRST, last=LAST)
+    [row] = read_online(store, "price_action_v1", ["CCC"], now=LAST, max_age=timedelta(days=365))
+    assert row.features == {name: late.iloc[0][name] for name in TECHNICAL}
+
+
+def test_a_missing_value_makes_the_row_incomplete(features: Path, tmp_path: Path) -> None:
+    table = pd.read_parquet(features / "technical_v1.parquet")
+    table.loc[(table["symbol"] == "AAA") & (table["event_timestamp"] == LAST), "rsi_14"] = None
+    table.to_parquet(features / "technical_v1.parquet")
+    place = Place.embedded(tmp_path / "feast")
+    store = open_store(place, "test")
+    apply(store, place, features)
+    materialize(store, place, first=FIRST, last=LAST)
+    [row] = read_online(store, "price_action_v1", ["AAA"], now=LAST, max_age=timedelta(days=1))
+    assert (row.features, row.reason) == (None, "incomplete")
