@@ -103,7 +103,7 @@ def test_a_registry_on_postgres_and_values_in_redis(features: Path, tmp_path: Pa
     place = Place.of(tmp_path / "feast", {REGISTRY: postgres, REDIS: redis})
     store = open_store(place, "cluster")
     apply(store, place, features)
-    assert materialize(store, place, first=FIRST, last=LAST)
+    assert materialize(store, place, views=["technical_v1"], first=FIRST, last=LAST)
     again = open_store(place, "cluster")
     [row, absent] = read_online(again, "price_action_v1", ["AAA", "ZZZ"], now=LAST + DAY, max_age=2 * DAY)
     newest = pd.read_parquet(features / "technical_v1.parquet").iloc[-1]
@@ -117,7 +117,7 @@ def test_an_old_online_value_is_stale_and_not_served(features: Path, tmp_path: P
     place = Place.of(tmp_path / "feast", {REDIS: redis})
     store = open_store(place, "aged")
     apply(store, place, features)
-    assert materialize(store, place, first=FIRST, last=LAST)
+    assert materialize(store, place, views=["technical_v1"], first=FIRST, last=LAST)
     [row] = read_online(store, "price_action_v1", ["AAA"], now=LAST + 5 * DAY, max_age=4 * DAY)
     assert (row.features, row.reason, row.event_timestamp) == (None, "stale", LAST)
 
@@ -142,7 +142,7 @@ def test_of_three_hosts_that_apply_at_once_none_loses_a_view(features: Path, tmp
     place = Place.of(tmp_path / "reader", {REGISTRY: registry})
     for number in range(3):
         names = [view.name for view in open_store(place, f"project{number}").list_feature_views()]
-        assert names == ["technical_v1"]
+        assert "technical_v1" in names
 
 
 def test_a_file_registry_is_refused(tmp_path: Path) -> None:
