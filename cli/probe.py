@@ -1,0 +1,140 @@
+"""``qf probe``."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownParameterType=false
+# pyright: reportUnknownArgumentType=false
+import importlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+import click
+import pyarrow as pa
+
+from components.core import family as families
+from components.core.clock import system_clock
+from components.core.errors import BAD_DATA, DataError, UsageError
+from components.ingest.snapshot import as_of, wanted_symbols
+from components.market.bars import OHLC
+from components.market.probes import Finding, Report
+from components.market.probes.data import MAX_EMPTY_SHARE, OURS
+from components.market.probes.data import data as probe_data
+from components.market.probes.lookahead import NUM_CUTS, Compute, cuts_of
+from components.market.probes.lookahead import lookahead as probe_lookahead
+from components.market.probes.restate import restate as probe_restate
+from components.market.probes.restate import restatement_time
+from components.market.probes.tables import tables
+from components.market.readers import read_bars
+
+SHIPPED: Final = {"technical_v1": "components.features.technical:technical_table"}
+"""The functions from bars to features behind each view of the feature store."""
+
+_ASOF = click.option("--asof", default="", metavar="DATE", help="What was known by then.  [default: now]")
+_SYMBOLS = click.option("--symbols", default="", metavar="A,B", help="Only these symbols.  [default: all]")
+_SEED = click.option("--seed", default=0, show_default=True, help="Start of the random changes.")
+
+
+@click.group()
+def probe() -> None:
+    """Look for data and features that lie. Exit 0 clean, 65 with one line per finding.
+
+    SOURCE is synthetic://..., a parquet or CSV file, or a folder of them.
+    """
+
+
+@probe.command()
+@click.argument("source")
+@click.option("--key", "keys", default="", metavar="A,B", help="Columns that tell rows of one time apart.  [symbol]")
+@click.option(
+    "--max-empty-share", type=click.FloatRange(0, 1), default=MAX_EMPTY_SHARE, show_default=True, help="Of a column."
+)
+@_ASOF
+def data(source: str, keys: str, max_empty_share: float, asof: str) -> None:
+    """Check times, keys, gaps and labels in disguise.
+
+    Of bars, the shipped features that they give are checked too.
+    """
+    moment = as_of(asof, system_clock)
+    wanted = tuple(key.strip() for key in keys.split(",") if key.strip())
+    check = partial(probe_data, asof=moment, keys=wanted, max_empty_share=max_empty_share)
+    found = tables(source)
+    reports = [check(table, name=name) for name, table in found.items()]
+    if not any(report.findings for report in reports) and all(_are_bars(table) for table in found.values()):
+        reports += _features_of(source, moment)
+    _tell(reports)
+
+
+@probe.command()
+@click.argument("source")
+@click.option("--features", metavar="MODULE:FUNCTION", help="Your own, from bars to a table.  [default: the shipped]")
+@click.option("--cuts", type=click.IntRange(1, 100), default=NUM_CUTS, show_default=True, help="Instants to cut at.")
+@click.option("--tolerance", type=click.FloatRange(0), default=0.0, show_default=True, help="Relative; 0: equal bits.")
+@_SYMBOLS
+@_ASOF
+@_SEED
+def lookahead(
+    source: str, *, features: str | None, cuts: int, tolerance: float, symbols: str, asof: str, seed: int
+) -> None:
+    """Change the future: no feature of the past may move."""
+    bars = read_bars(source, symbols=wanted_symbols(symbols), asof=as_of(asof, system_clock)).table
+    views = {features: features} if features else SHIPPED
+    change = partial(probe_lookahead, bars=bars, cuts=cuts_of(bars, cuts), seed=seed, tolerance=tolerance)
+    _tell([change(_function(path), name=name) for name, path in views.items()])
+
+
+@probe.command()
+@click.argument("source")
+@_SYMBOLS
+@_ASOF
+@_SEED
+def restate(source: str, symbols: str, asof: str, seed: int) -> None:
+    """Overwrite old bars: training rows keep their digest.
+
+    For every family: what was decided before the bars were restated stays as it was.
+    """
+    bars = read_bars(source, symbols=wanted_symbols(symbols), asof=as_of(asof, system_clock)).table
+    at = restatement_time(bars)
+    compute, rows = _function(SHIPPED["technical_v1"]), _function("cli.training_rows:training_rows")
+    _tell(
+        [
+            probe_restate(compute, partial(rows, family=family), bars, at, name=family.pipeline, seed=seed)
+            for family in families.every()
+        ]
+    )
+
+
+def _are_bars(table: pa.Table) -> bool:
+    return {*OHLC, "volume"}.issubset(table.column_names) and not set(OURS[:2]).intersection(table.column_names)
+
+
+def _features_of(source: str, moment: Any) -> list[Report]:
+    """Return what is wrong with the features that are made of these bars, or with the bars as the reader sees them."""
+    try:
+        bars = read_bars(source, asof=moment).table
+    except DataError as error:
+        problem = str(error).removesuffix(f". {error.remedy}")
+        return [Report(source, (Finding("bars", error.column or "all", error.row, problem, error.remedy),), ())]
+    return [probe_data(_function(path)(bars), asof=moment, name=name) for name, path in SHIPPED.items()]
+
+
+def _function(path: str) -> Callable[..., Any]:
+    """Import a function when it is needed: of the shipped ones, some load Feast.
+
+    Raises:
+        UsageError: If it does not exist.
+    """
+    module, _, name = path.partition(":")
+    try:
+        found: Compute = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        remedy = "Give MODULE:FUNCTION that Python can import here, such as my_features:compute"
+        raise UsageError(f"--features {path!r:.120}: {error}. {remedy}") from None
+    return found
+
+
+def _tell(reports: Sequence[Report]) -> None:
+    """Write every finding as one line, or what was checked; leave with 65 if there are findings."""
+    findings = [f"{report.name}: {finding}" for report in reports for finding in report.findings]
+    for line in [*findings, *(f"checked {report.name}: {line}" for report in reports for line in report.checked)]:
+        click.echo(line)
+    click.echo(f"{len(findings)} {'finding' if len(findings) == 1 else 'findings'}" if findings else "clean")
+    click.get_current_context().exit(BAD_DATA if findings else 0)
