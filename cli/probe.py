@@ -14,7 +14,7 @@ from components.core import family as families
 from components.core.clock import system_clock
 from components.core.errors import BAD_DATA, DataError, UsageError
 from components.ingest.snapshot import as_of, wanted_symbols
-from components.market.bars import OHLC
+from components.market.bars import OHLC, Bars
 from components.market.probes import Finding, Report
 from components.market.probes.data import MAX_EMPTY_SHARE, OURS
 from components.market.probes.data import data as probe_data
@@ -25,8 +25,10 @@ from components.market.probes.restate import restatement_time
 from components.market.probes.tables import tables
 from components.market.readers import read_bars
 
-SHIPPED: Final = {"technical_v1": "components.features.technical:technical_table"}
+SHIPPED: Final = {"technical_v1": "cli.shipped:technical", "spectral_v1": "cli.shipped:spectral"}
 """The functions from bars to features behind each view of the feature store."""
+SHIPPED_DAILY: Final = {"returns_v1": "cli.shipped:returns", "characteristics_v1": "cli.shipped:characteristics"}
+"""Those whose columns are named in days."""
 
 _ASOF = click.option("--asof", default="", metavar="DATE", help="What was known by then.  [default: now]")
 _SYMBOLS = click.option("--symbols", default="", metavar="A,B", help="Only these symbols.  [default: all]")
@@ -75,9 +77,9 @@ def lookahead(
     source: str, *, features: str | None, cuts: int, tolerance: float, symbols: str, asof: str, seed: int
 ) -> None:
     """Change the future: no feature of the past may move."""
-    bars = read_bars(source, symbols=wanted_symbols(symbols), asof=as_of(asof, system_clock)).table
-    views = {features: features} if features else SHIPPED
-    change = partial(probe_lookahead, bars=bars, cuts=cuts_of(bars, cuts), seed=seed, tolerance=tolerance)
+    bars = read_bars(source, symbols=wanted_symbols(symbols), asof=as_of(asof, system_clock))
+    views = {features: features} if features else _shipped(bars)
+    change = partial(probe_lookahead, bars=bars.table, cuts=cuts_of(bars.table, cuts), seed=seed, tolerance=tolerance)
     _tell([change(_function(path), name=name) for name, path in views.items()])
 
 
@@ -93,7 +95,7 @@ def restate(source: str, symbols: str, asof: str, seed: int) -> None:
     """
     bars = read_bars(source, symbols=wanted_symbols(symbols), asof=as_of(asof, system_clock)).table
     at = restatement_time(bars)
-    compute, rows = _function(SHIPPED["technical_v1"]), _function("cli.training_rows:training_rows")
+    compute, rows = _function(SHIPPED["technical_v1"]), _function("cli.shipped:training_rows")
     _tell(
         [
             probe_restate(compute, partial(rows, family=family), bars, at, name=family.pipeline, seed=seed)
@@ -109,11 +111,21 @@ def _are_bars(table: pa.Table) -> bool:
 def _features_of(source: str, moment: Any) -> list[Report]:
     """Return what is wrong with the features that are made of these bars, or with the bars as the reader sees them."""
     try:
-        bars = read_bars(source, asof=moment).table
+        bars = read_bars(source, asof=moment)
     except DataError as error:
         problem = str(error).removesuffix(f". {error.remedy}")
         return [Report(source, (Finding("bars", error.column or "all", error.row, problem, error.remedy),), ())]
-    return [probe_data(_function(path)(bars), asof=moment, name=name) for name, path in SHIPPED.items()]
+    views = {name: _function(path)(bars.table) for name, path in _shipped(bars).items()}
+    return [probe_data(_priced(table, bars), asof=moment, name=name) for name, table in views.items()]
+
+
+def _priced(table: pa.Table, bars: Bars) -> pa.Table:
+    """Return the features with the close beside them, which labels are made of."""
+    return table if "close" in table.column_names else table.append_column("close", bars.table["adj_close"])
+
+
+def _shipped(bars: Bars) -> dict[str, str]:
+    return SHIPPED | (SHIPPED_DAILY if bars.interval == "daily" else {})
 
 
 def _function(path: str) -> Callable[..., Any]:

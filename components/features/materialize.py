@@ -3,6 +3,7 @@
 # pyright: reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,11 @@ from feature_repo.place import Place
 from feature_repo.store import apply, materialize, open_store
 
 
-def write_features(bars: pa.Table, snapshot: dict[str, Any], out: Path) -> dict[str, Any]:
+def write_features(tables: Iterable[tuple[str, pa.Table]], snapshot: dict[str, Any], out: Path) -> dict[str, Any]:
     """Write one parquet file per feature view and their manifest to ``out``; return the manifest."""
-    panel = bar_panel(bars)
     with fresh_folder(out) as folder:
         files: dict[str, str] = {}
-        for view, table in feature_tables(panel, snapshot["interval"]):
+        for view, table in tables:
             path = folder / f"{view}.parquet"
             pq.write_table(table, path, compression="zstd", write_page_checksum=True)
             files[path.name] = sha256_of(path)
@@ -31,8 +31,6 @@ def write_features(bars: pa.Table, snapshot: dict[str, Any], out: Path) -> dict[
             "source": snapshot["source"],
             "interval": snapshot["interval"],
             "snapshot_digest": snapshot["digest"],
-            "benchmark": panel.benchmark_name,
-            "rows": bars.num_rows,
             "files": files,
         }
         manifest["digest"] = digest_of([manifest["snapshot_digest"], manifest["files"]])
@@ -44,7 +42,8 @@ def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[
     """Write the features to ``out``, register and materialize them; return their facts."""
     with open_run("features", root=root, run_key=run_key) as run:
         bars, facts = read_snapshot(Path(snapshot))
-        manifest = write_features(bars, facts, Path(out))
+        panel = bar_panel(bars)
+        manifest = write_features(feature_tables(panel, facts["interval"]), facts, Path(out))
         place = Place.of(run.workspace.feast, os.environ)
         store = open_store(place, facts["dataset"].replace("-", "_").replace(".", "_"))
         registered = apply(store, place, Path(out))
@@ -56,10 +55,10 @@ def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[
             run.log.warning("online store is newer than %s already, left as it is", last)
         result = {
             "digest": manifest["digest"],
-            "rows": manifest["rows"],
+            "rows": bars.num_rows,
             "views": [view.name for view in registered.views],
             "filled": views,
-            "benchmark": manifest["benchmark"],
+            "benchmark": panel.benchmark_name,
             "online": "filled" if moved else "newer already",
         }
         run.record(**result)

@@ -12,10 +12,9 @@ from click.testing import CliRunner, Result
 from feast import FeatureStore
 
 from cli.main import qf
-from cli.training_rows import training_rows
+from cli.shipped import technical, training_rows
 from components.core import family as families
 from components.core.errors import BAD_DATA, DataError, QuantfoundryError
-from components.features.technical import technical_table
 from components.market.probes.restate import recorded, restate, restatement_time, rewritten
 from components.market.readers import read_bars
 from components.market.synthetic import MarketSpec, market
@@ -50,7 +49,7 @@ def newest(table: pa.Table) -> pa.Table:
 
 
 def test_a_restated_past_leaves_the_training_rows_as_they_were() -> None:
-    report = restate(technical_table, rows, BARS, AT)
+    report = restate(technical, rows, BARS, AT)
     assert not report.findings
     [checked] = report.checked
     before, after = checked.split("digest ")[1].split(" before and ")
@@ -61,7 +60,7 @@ def test_a_restated_past_leaves_the_training_rows_as_they_were() -> None:
 
 
 def test_a_store_that_overwrites_is_named() -> None:
-    report = restate(technical_table, lambda table: rows(newest(table)), BARS, AT)
+    report = restate(technical, lambda table: rows(newest(table)), BARS, AT)
     columns = {finding.column for finding in report.findings}
     assert {"close", "rsi_14", "ema_200", "label"} <= columns
     first = next(finding for finding in report.findings if finding.column == "close")
@@ -77,7 +76,7 @@ def test_a_retrieval_that_ignores_knowledge_time_is_named(monkeypatch: pytest.Mo
         return asked(self, **(options | {"filter_by_created_timestamp": False}))
 
     monkeypatch.setattr(FeatureStore, "get_historical_features", by_event_time_only)
-    report = restate(technical_table, rows, BARS, AT)
+    report = restate(technical, rows, BARS, AT)
     assert "close" in {finding.column for finding in report.findings}
 
 
@@ -89,26 +88,24 @@ def test_rows_that_are_repeated_or_lost_are_named() -> None:
         found = rows(table)
         return pa.concat_tables([found, found.slice(0, 1)]) if len(calls) == 2 else found
 
-    [finding] = restate(technical_table, twice, BARS, AT).findings
+    [finding] = restate(technical, twice, BARS, AT).findings
     assert "is there twice (1 repeated training rows)" in finding.problem
-    [finding] = restate(
-        technical_table, lambda table: rows(table).slice(int(table.num_rows > 1_200)), BARS, AT
-    ).findings
+    [finding] = restate(technical, lambda table: rows(table).slice(int(table.num_rows > 1_200)), BARS, AT).findings
     assert "1 of 204 training rows are gone" in finding.problem
 
 
 def test_a_restatement_before_any_decision_proves_nothing_and_says_so() -> None:
     early = BARS["known_at"].to_numpy()[100]
     with pytest.raises(DataError, match="0 training rows were decided before"):
-        restate(technical_table, rows, BARS, early)
+        restate(technical, rows, BARS, early)
 
 
 def test_the_recorded_history_holds_both_versions_by_hand() -> None:
-    before = technical_table(BARS)
+    before = technical(BARS)
     old = BARS["known_at"].to_numpy() < AT
     target = np.zeros(BARS.num_rows, dtype=np.bool_)
     target[260] = True  # the first symbol, six days before the restatement
-    history, num_restated = recorded(before, technical_table(rewritten(BARS, target, np.random.default_rng(0))), AT)
+    history, num_restated = recorded(before, technical(rewritten(BARS, target, np.random.default_rng(0))), AT)
     assert (num_restated, history.num_rows) == (7, BARS.num_rows + 7)  # its averages carry it to the days after
     assert history.slice(0, int(old.sum())).to_pandas().equals(before.filter(pa.array(old)).to_pandas())
     restated = history.slice(int(old.sum()), 7)
@@ -197,5 +194,5 @@ def test_keys_and_asof_are_passed_on(tmp_path: Path) -> None:
 def test_the_shipped_features_pass_on_real_bars(shared_data: Path, name: str) -> None:
     path = str(shared_data / f"{name}.parquet")
     bars = read_bars(path, asof=datetime(2022, 1, 1, tzinfo=UTC)).table
-    assert not restate(technical_table, rows, bars, restatement_time(bars)).findings
+    assert not restate(technical, rows, bars, restatement_time(bars)).findings
     assert probe("data", path).exit_code == 0

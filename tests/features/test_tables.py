@@ -81,8 +81,9 @@ def test_later_bars_of_any_symbol_change_no_bit_of_an_earlier_row(bars: pa.Table
 
 def test_the_store_serves_every_view_that_was_written_and_the_context(bars: pa.Table, tmp_path: Path) -> None:
     features = tmp_path / "features"
-    manifest = write_features(bars, FACTS, features)
-    assert manifest["benchmark"] == AVERAGE
+    panel = bar_panel(bars)
+    assert panel.benchmark_name == AVERAGE
+    write_features(feature_tables(panel, "daily"), FACTS, features)
     moments = bars["known_at"].to_pandas()
     first, last = moments.min().to_pydatetime(), moments.max().to_pydatetime()
     context = pa.table(
@@ -115,7 +116,7 @@ def test_the_store_serves_every_view_that_was_written_and_the_context(bars: pa.T
 def test_thirty_real_stocks_get_every_feature_and_the_context_point_in_time(shared_data: Path, tmp_path: Path) -> None:
     bars = read_bars(str(shared_data / "real_sample.parquet"), asof=ASOF).table
     features = tmp_path / "features"
-    write_features(bars, FACTS, features)
+    write_features(feature_tables(bar_panel(bars), "daily"), FACTS, features)
     context = context_table(shared_data, first=date(2017, 1, 1), last=date(2021, 12, 31))
     pq.write_table(context, features / f"{CONTEXT_VIEW}.parquet")
     place = Place.embedded(tmp_path / "feast")

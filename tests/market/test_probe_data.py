@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from cli.shipped import technical
 from components.core.errors import DataError
-from components.features.technical import technical_table
 from components.market.labels import next_direction, next_open_return
 from components.market.probes import Finding
 from components.market.probes.data import data
@@ -19,7 +19,7 @@ from components.market.synthetic import MarketSpec, market
 
 ASOF = datetime(2025, 1, 1, tzinfo=UTC)
 BARS = market(MarketSpec(symbols=3, days=300))
-FEATURES = technical_table(BARS)
+FEATURES = technical(BARS)
 
 
 def found(table: pa.Table, **options: object) -> list[Finding]:

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from components.features.technical import technical_table
+from cli.shipped import technical
 from components.market.bars import OHLC
 from components.market.probes import Finding
 from components.market.probes.lookahead import changed_after, cuts_of, lookahead
@@ -123,13 +123,13 @@ def test_rows_computed_twice_are_refused() -> None:
 
 
 def test_the_shipped_features_pass() -> None:
-    report = lookahead(technical_table, BARS, CUTS, name="technical_v1")
+    report = lookahead(technical, BARS, CUTS, name="technical_v1")
     assert not report.findings
-    assert report.checked == ("14 columns, 900 rows, bars after 5 cuts changed and removed",)
+    assert report.checked == ("17 columns, 900 rows, bars after 5 cuts changed and removed",)
 
 
 @pytest.mark.realdata
 @pytest.mark.parametrize("name", ["real_sample", "crypto_btcusdt_1h"])
 def test_the_shipped_features_pass_on_real_bars(shared_data: Path, name: str) -> None:
     bars = read_bars(str(shared_data / f"{name}.parquet"), asof=datetime(2022, 1, 1, tzinfo=UTC)).table
-    assert not lookahead(technical_table, bars, cuts_of(bars)).findings
+    assert not lookahead(technical, bars, cuts_of(bars)).findings
