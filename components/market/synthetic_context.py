@@ -12,13 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from components.market.context import FUNDS, FUNDS_FILE, TENORS, TONE_FILE, YIELDS_FILE
+from components.market.context_files import TONES
 from components.market.synthetic import MarketSpec, market, sessions
 from components.market.synthetic_options import true_atm_vol
 
 Floats = npt.NDArray[np.float64]
-
-FUNDS: Final = ("SPY", "HYG", "IEF", "TLT", "VIXY")
-THEMES: Final = ("market", "fed", "macro", "trade_geo", "big_tech", "ai_chips")
 
 DURATION_YEARS: Final = (7.5, 17.0)
 """What IEF and TLT lose per unit of yield."""
@@ -44,11 +43,11 @@ def benchmark_returns(spec: MarketSpec) -> Floats:
 
 
 def synthetic_context(spec: MarketSpec) -> dict[str, pa.Table]:
-    """Return the tables behind the context features, by the names of the real files.
+    """Return the tables behind the context features, by the names of the files that ``context_table`` reads.
 
-    ``etf_adjusted_daily``: symbol, date, close of ``FUNDS``, SPY the equal-weighted market; 8 digits, since
+    ``FUNDS_FILE``: symbol, date, close of ``FUNDS``, SPY the equal-weighted market; 8 digits, since
     rolling futures wears VIXY down without end.
-    ``treasury_yields_daily``: date, y_2y and y_10y in percent, 2 decimals. ``news_tone_daily``: date, every
+    ``YIELDS_FILE``: date, y_2y and y_10y in percent, 2 decimals. ``TONE_FILE``: date, every
     calendar day, and one tone per theme in GDELT's points; the tone of a day is of that day's move.
     """
     rng = np.random.Generator(np.random.PCG64([spec.seed, _STREAM]))
@@ -56,16 +55,17 @@ def synthetic_context(spec: MarketSpec) -> dict[str, pa.Table]:
     yields = _yields(rng, moves)
     funds = _funds(rng, spec, moves, yields)
     date = days.astype("datetime64[us]")
+    closes = np.asarray(100 * np.cumprod(1 + funds, axis=0), dtype=np.float64)
     return {
-        "etf_adjusted_daily": pa.table(
+        FUNDS_FILE: pa.table(
             {
                 "symbol": np.repeat(np.array(FUNDS, dtype=object), spec.days),
                 "date": np.tile(date, len(FUNDS)),
-                "close": _significant(100 * np.cumprod(1 + funds, axis=0)).T.ravel(),
+                "close": _significant(closes).T.ravel(),
             }
         ),
-        "treasury_yields_daily": pa.table({"date": date, "y_2y": yields[:, 0], "y_10y": yields[:, 1]}),
-        "news_tone_daily": _tones(rng, days, moves),
+        YIELDS_FILE: pa.table({"date": date, **dict(zip(TENORS, yields.T, strict=True))}),
+        TONE_FILE: _tones(rng, days, moves),
     }
 
 
@@ -94,19 +94,19 @@ def _funds(rng: np.random.Generator, spec: MarketSpec, moves: Floats, yields: Fl
     surprise = np.diff(vol, prepend=vol[:1]) / vol
     credit = CREDIT_BETA * moves + 1.5 * carry + 0.001 * rng.standard_normal(len(moves))
     feared = np.clip(VOL_BETA * surprise + _SHOCK_BETA * moves + _ROLL, _MIN_MOVE, _MAX_MOVE)
-    bonds = [carry - years * change for years in DURATION_YEARS]
-    return np.stack([moves, credit, *bonds, feared], axis=1)
+    medium, long = (carry - years * change for years in DURATION_YEARS)
+    return np.stack([moves, credit, medium, feared, long], axis=1)
 
 
 def _tones(rng: np.random.Generator, days: npt.NDArray[np.datetime64], moves: Floats) -> pa.Table:
     calendar = np.arange(days[0], days[-1] + np.timedelta64(1, "D"))
     news = np.zeros(len(calendar))
     news[np.searchsorted(calendar, days)] = _TONE_BETA * moves
-    noise = _TONE_NOISE * rng.standard_normal((len(calendar), len(THEMES)))
+    noise = _TONE_NOISE * rng.standard_normal((len(calendar), len(TONES)))
     tone = np.empty_like(noise)
-    mood = np.zeros(len(THEMES))
+    mood = np.zeros(len(TONES))
     for day, shock in enumerate(noise):
         mood = _TONE_MEMORY * mood + shock
         tone[day] = _TONE + news[day] + mood
-    columns = {f"{theme}_tone": np.round(tone[:, place], 4) for place, theme in enumerate(THEMES)}
+    columns = {name: np.round(tone[:, place], 4) for place, name in enumerate(TONES)}
     return pa.table({"date": calendar.astype("datetime64[us]"), **columns})

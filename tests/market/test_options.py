@@ -336,6 +336,17 @@ def test_a_day_does_not_depend_on_other_days_symbols_or_the_order_of_rows() -> N
         pd.testing.assert_frame_equal(row, alone, check_exact=True, check_index_type=False)
 
 
+def test_a_day_that_comes_later_changes_no_bit_of_a_row() -> None:
+    frame = many().sort_values("date", kind="stable")
+    frame = frame[(frame["date"] != DAY + pd.Timedelta(days=2)) | (np.arange(len(frame)) % 2 == 0)]  # a half snapshot
+    whole = features(frame).set_index(["symbol", "timestamp"])
+    for day in range(4):
+        until = DAY + pd.Timedelta(days=day)
+        cut = features(frame[frame["date"] <= until]).set_index(["symbol", "timestamp"])
+        pd.testing.assert_frame_equal(cut, whole.loc[cut.index], check_exact=True)
+    assert whole["put_call_volume"].isna().groupby(level=1).all().tolist() == [False, False, True, False]
+
+
 def test_features_count_from_the_night_after_their_day() -> None:
     found = features(four_strikes())
     assert found.columns.tolist() == ["symbol", "timestamp", "event_timestamp", "created", *OPTIONS]

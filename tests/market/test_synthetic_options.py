@@ -1,4 +1,4 @@
-"""Synthetic option chains and context: the planted truth is found again, and equal specs give equal bytes."""
+"""Synthetic option chains: the planted truth is found again, and equal specs give equal bytes."""
 
 from hashlib import sha256
 
@@ -9,8 +9,7 @@ from components.core.errors import UsageError
 from components.market.black_scholes import greeks, implied_vol
 from components.market.option_chain import read_chain
 from components.market.options import option_features
-from components.market.synthetic import LEAVE, SIGMA, MarketSpec, market, sessions, true_volatility
-from components.market.synthetic_context import CREDIT_BETA, FUNDS, THEMES, benchmark_returns, synthetic_context
+from components.market.synthetic import LEAVE, SIGMA, MarketSpec, market, true_volatility
 from components.market.synthetic_options import (
     DIVIDEND_YIELD,
     PREMIUM,
@@ -130,40 +129,6 @@ def test_more_days_than_there_are_is_refused() -> None:
         option_chains(SPEC, days=401)
     with pytest.raises(UsageError, match="ask for 1 to"):
         option_chains(MarketSpec(symbols=2000, days=500), days=500)
-
-
-def test_context_has_the_columns_of_the_real_files_and_equal_bytes() -> None:
-    tables = synthetic_context(SPEC)
-    assert {name: table.column_names for name, table in tables.items()} == {
-        "etf_adjusted_daily": ["symbol", "date", "close"],
-        "treasury_yields_daily": ["date", "y_2y", "y_10y"],
-        "news_tone_daily": ["date", *(f"{theme}_tone" for theme in THEMES)],
-    }
-    again = synthetic_context(SPEC)
-    assert all(table.equals(again[name]) for name, table in tables.items())
-    funds = tables["etf_adjusted_daily"]
-    assert funds["symbol"].unique().to_pylist() == list(FUNDS)
-    np.testing.assert_array_equal(funds["date"].to_numpy()[: SPEC.days].astype("datetime64[D]"), sessions(SPEC))
-    assert (funds["close"].to_numpy() > 0).all()
-    days = tables["news_tone_daily"]["date"].to_numpy().astype("datetime64[D]")
-    assert (np.diff(days).astype(int) == 1).all()
-
-
-def test_context_moves_with_the_path_of_the_market() -> None:
-    spec = MarketSpec(symbols=20, days=2500, seed=3)
-    tables = synthetic_context(spec)
-    closes = tables["etf_adjusted_daily"]["close"].to_numpy().reshape(len(FUNDS), spec.days)
-    moves = dict(zip(FUNDS, np.diff(closes) / closes[:, :-1], strict=True))
-    spy = benchmark_returns(spec)[1:]
-    np.testing.assert_allclose(moves["SPY"], spy, atol=2e-6)
-    assert np.polyfit(spy, moves["HYG"], 1)[0] == pytest.approx(CREDIT_BETA, abs=0.05)
-    assert np.corrcoef(spy, moves["TLT"])[0, 1] < -0.05
-    volatility = np.diff(true_atm_vol(spec, np.array([30.0]))[:, 0])
-    assert moves["VIXY"][volatility > 0].mean() > 0.2 > moves["VIXY"][volatility == 0].mean()
-    tone = tables["news_tone_daily"]
-    at = np.searchsorted(tone["date"].to_numpy(), sessions(spec)[1:])
-    assert np.corrcoef(tone["market_tone"].to_numpy()[at], spy)[0, 1] > 0.2
-    assert np.corrcoef(tone["market_tone"].to_numpy()[at[:-1]], spy[1:])[0, 1] == pytest.approx(0, abs=0.05)
 
 
 def test_a_market_and_its_noise_twin_share_what_is_not_their_path() -> None:
