@@ -43,12 +43,17 @@ _STREAM = 1  # numbers the seed's random streams apart from the market's own
 
 
 def true_atm_vol(spec: MarketSpec, days: Floats) -> Floats:
-    """Return the planted volatility per year at the money for ``days``, [bar, tenor], ahead of each bar."""
+    """Return the planted volatility per year at the money for ``days``, [tenor], ahead of each bar: [bar, tenor]."""
+    return _atm_vol(spec, true_volatility(spec)[:, None], days)
+
+
+def _atm_vol(spec: MarketSpec, sigma: Floats, days: Floats) -> Floats:
+    """Return the volatility at the money for ``days`` ahead of days whose daily volatility is ``sigma``."""
     calm, turbulent = np.square(SIGMA)
     stationary = LEAVE[0] / (LEAVE[0] + LEAVE[1])
     memory = 1 - LEAVE[0] - LEAVE[1]
     horizon = days * (_SESSIONS_PER_YEAR / _DAYS_PER_YEAR)
-    now = (true_volatility(spec) == SIGMA[1]).astype(np.float64)[:, None]
+    now = (sigma == SIGMA[1]).astype(np.float64)
     fading = memory * (1 - memory**horizon) / (horizon * (1 - memory))
     share = stationary + (now - stationary) * fading
     signal = spec.strength**2 if spec.market == "planted" else 0.0
@@ -67,16 +72,14 @@ def option_chains(spec: MarketSpec, *, days: int) -> pa.Table:
     Raises:
         UsageError: If the market has fewer sessions, or the table would have more than ``MAX_ROWS`` rows.
     """
-    per_day = spec.symbols * len(WEEKS) * (2 * STRIKES_EACH_SIDE + 1) * 2
-    if not 1 <= days <= min(spec.days, MAX_ROWS // per_day):
-        largest = min(spec.days, MAX_ROWS // per_day)
-        raise UsageError(f"chains of {days} days: ask for 1 to {largest} ({per_day} contracts a day, {spec.days} days)")
+    _refuse_too_many(spec, days)
     dates = sessions(spec)[-days:]
     spot = market(spec)["close"].to_numpy().reshape(spec.symbols, spec.days).T[-days:, :, None, None, None]
     expiration = _expirations(dates)
     ahead = (expiration - dates[:, None]).astype(np.float64)
     years = ahead[:, None, :, None, None] / _DAYS_PER_YEAR
-    atm = np.stack([true_atm_vol(spec, row)[at - days] for at, row in enumerate(ahead)])[:, None, :, None, None]
+    sigma = true_volatility(spec)[-days:]
+    atm = _atm_vol(spec, sigma[:, None], ahead)[:, None, :, None, None]
     strike = _strikes(spot)
     forward = spot * np.exp((RATE - DIVIDEND_YIELD) * years)
     place = np.clip(np.log(strike / forward) / (atm * np.sqrt(years)), -_WIDEST, _WIDEST)
@@ -84,11 +87,10 @@ def option_chains(spec: MarketSpec, *, days: int) -> pa.Table:
     is_call = np.array([True, False])
     value = greeks(spot, strike, years, vol, is_call=is_call, rate=RATE, dividend_yield=DIVIDEND_YIELD).value
     half = np.maximum(_HALF_SPREAD * value, _MIN_HALF_SPREAD)
-    interest, volume = _positions(spec, dates, place, true_volatility(spec)[-days:] == SIGMA[1])
-    shape = value.shape
+    interest, volume = _positions(spec, dates, place, sigma == SIGMA[1])
 
     def column(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        return np.broadcast_to(values, shape).ravel()
+        return np.broadcast_to(values, value.shape).ravel()
 
     return pa.table(
         {
@@ -106,6 +108,13 @@ def option_chains(spec: MarketSpec, *, days: int) -> pa.Table:
             "underlying_price": column(spot),
         }
     )
+
+
+def _refuse_too_many(spec: MarketSpec, days: int) -> None:
+    per_day = spec.symbols * len(WEEKS) * (2 * STRIKES_EACH_SIDE + 1) * 2
+    if not 1 <= days <= min(spec.days, MAX_ROWS // per_day):
+        largest = min(spec.days, MAX_ROWS // per_day)
+        raise UsageError(f"chains of {days} days: ask for 1 to {largest} ({per_day} contracts a day, {spec.days} days)")
 
 
 def _expirations(dates: npt.NDArray[np.datetime64]) -> npt.NDArray[np.datetime64]:

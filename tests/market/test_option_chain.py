@@ -168,7 +168,6 @@ def test_a_table_without_strikes_or_without_rows_is_refused() -> None:
 
 
 @pytest.mark.realdata
-@pytest.mark.promise("S0-35")
 def test_every_quirk_of_the_2025_chains_is_counted_as_documented(shared_data: Path) -> None:
     found = read_chain(pq.read_table(shared_data / "options_chain_2025.parquet"), file="options_chain_2025.parquet")
     documented = {  # ../shared/data/README.md

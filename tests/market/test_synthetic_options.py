@@ -70,7 +70,6 @@ def test_expected_variance_is_that_of_the_simulated_regimes() -> None:
     np.testing.assert_allclose(tomorrow[sigma == SIGMA[0]], stay, rtol=1e-12)
 
 
-@pytest.mark.promise("S0-35")
 def test_the_planted_volatility_is_solved_from_the_quotes() -> None:
     rows = option_chains(SPEC, days=DAYS).to_pandas()
     rows = rows[rows["bid"] > 0]
