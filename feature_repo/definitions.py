@@ -16,6 +16,7 @@ from feast.types import Float64, String
 
 from components.core import family
 from components.market.columns import CHARACTERISTICS, CONTEXT, MACD, PRICES, RETURNS, SPECTRAL, TECHNICAL
+from components.market.option_fields import OPTION_FEATURES
 
 OWNER = "market-data"
 TECHNICAL_VIEW = "technical_v1"
@@ -23,6 +24,7 @@ RETURNS_VIEW = "returns_v1"
 CHARACTERISTICS_VIEW = "characteristics_v1"
 SPECTRAL_VIEW = "spectral_v1"
 CONTEXT_VIEW = "context_v1"
+OPTIONS_VIEW = "options_v1"
 
 SYMBOL = Entity(name="symbol", join_keys=["symbol"], value_type=ValueType.STRING, description="A traded instrument.")
 MARKET = Entity(name="market", join_keys=["market"], value_type=ValueType.STRING, description="A market, such as US.")
@@ -51,6 +53,7 @@ UNITS: Mapping[str, Mapping[str, str]] = {
         "yield_slope": "percentage points",
         "gdelt_avg_tone": "GDELT tone points",
     },
+    OPTIONS_VIEW: {feature.name: feature.unit for feature in OPTION_FEATURES},
 }
 """The columns of each view, in their order, with their units."""
 
@@ -94,6 +97,7 @@ def _views(folder: Path) -> list[FeatureView]:
         _view(SPECTRAL_VIEW, folder, entity=SYMBOL, cadence="bar", tags=of_market),
         _view(RETURNS_VIEW, folder, entity=SYMBOL, cadence="day", tags=of_market),
         _view(CHARACTERISTICS_VIEW, folder, entity=SYMBOL, cadence="day", tags={"inputs": "close,volume,benchmark"}),
+        _view(OPTIONS_VIEW, folder, entity=SYMBOL, cadence="day", tags={"inputs": "chain,rate,realised_vol"}),
         _view(CONTEXT_VIEW, folder, entity=MARKET, cadence="day", tags={"inputs": "funds,yields,tone"}),
     ]
 

@@ -1,5 +1,7 @@
 """Names of the feature columns, apart from the code that computes them, so that listing them costs nothing."""
 
+from components.market.option_fields import OPTION_FEATURES
+
 PRICES = ("open", "high", "low", "close", "volume")
 """Forward-adjusted OHLC in the currency of the source; volume in shares of the first bar's count."""
 
@@ -62,3 +64,6 @@ CONTEXT = (
     "gdelt_avg_tone",
 )
 """What the whole market is in, one row per session."""
+
+OPTIONS = tuple(feature.name for feature in OPTION_FEATURES)
+"""What the options on an underlying say of it; ``option_fields.py`` has units and formulas."""

@@ -116,6 +116,11 @@ def true_signal(spec: MarketSpec) -> Floats:
     return np.ascontiguousarray(_draw(spec).signal.T)
 
 
+def true_volatility(spec: MarketSpec) -> Floats:
+    """Return the standard deviation of each bar's shock, [bar], the same for all symbols: ``SIGMA`` by regime."""
+    return _draw(spec).sigma[:, 0]
+
+
 def sessions(spec: MarketSpec) -> npt.NDArray[np.datetime64]:
     """Return the session dates, datetime64[D], ascending."""
     last = np.busday_offset(np.datetime64(spec.end), 0, roll="backward")

@@ -7,16 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.market.adjust import Candles
-from feature_repo.definitions import CONTEXT_VIEW, UNITS
+from feature_repo.definitions import CONTEXT_VIEW, OPTIONS_VIEW, UNITS
 
 NUM_BARS = 420
 NAMED = [pytest.param(function, id=names[0]) for names, function in FUNCTIONS.items()]
 
 
-def test_every_column_of_every_symbol_view_is_under_test() -> None:
+def test_every_column_of_every_view_of_bars_is_under_test() -> None:
     tested = [name for names in FUNCTIONS for name in names]
     assert len(tested) == len(set(tested))
-    assert set(tested) == {name for view, units in UNITS.items() if view != CONTEXT_VIEW for name in units}
+    of_bars = [units for view, units in UNITS.items() if view not in {CONTEXT_VIEW, OPTIONS_VIEW}]
+    assert set(tested) == {name for units in of_bars for name in units}
 
 
 @pytest.mark.parametrize("function", NAMED)
