@@ -18,6 +18,7 @@ from components.market.readers import read_bars
 from feature_repo.definitions import (
     CHARACTERISTICS_VIEW,
     CONTEXT_VIEW,
+    OPTIONS_VIEW,
     RETURNS_VIEW,
     SPECTRAL_VIEW,
     TECHNICAL_VIEW,
@@ -45,7 +46,7 @@ def with_spy(bars: pa.Table) -> pa.Table:
 
 def test_each_view_has_its_columns_and_one_row_per_bar(bars: pa.Table) -> None:
     tables = dict(feature_tables(bar_panel(bars), "daily"))
-    assert set(tables) == set(UNITS) - {CONTEXT_VIEW}
+    assert set(tables) == set(UNITS) - {CONTEXT_VIEW, OPTIONS_VIEW}  # those two are not made of bars
     for view, table in tables.items():
         assert table.column_names == ["symbol", "timestamp", "event_timestamp", "created", *UNITS[view]]
         assert table.num_rows == bars.num_rows
@@ -98,7 +99,7 @@ def test_the_store_serves_every_view_that_was_written_and_the_context(bars: pa.T
     place = Place.embedded(tmp_path / "feast")
     store = open_store(place, "test")
     apply(store, place, features)
-    assert materialize(store, place, views=list(UNITS), first=first, last=last)
+    assert materialize(store, place, views=[view for view in UNITS if view != OPTIONS_VIEW], first=first, last=last)
     symbols = bars["symbol"].unique().to_pylist()
     wanted = [f"{SPECTRAL_VIEW}:{name}" for name in SPECTRAL] + [f"{CONTEXT_VIEW}:{name}" for name in CONTEXT]
     online = store.get_online_features(
