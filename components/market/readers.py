@@ -231,7 +231,10 @@ def shared_codes(parts: Sequence[Rows]) -> tuple[list[str], npt.NDArray[np.int64
 
 def has_time(rows: Rows) -> npt.NDArray[np.bool_]:
     """Return which rows have a time that means something."""
-    return ~np.logical_or.reduce([fault.rows for fault in rows.faults])
+    timeless = np.zeros(len(rows.symbol), dtype=np.bool_)
+    for fault in rows.faults:
+        timeless |= fault.rows
+    return ~timeless
 
 
 def spacing_s(symbol: npt.NDArray[np.int64], timestamp: npt.NDArray[np.datetime64]) -> int:
