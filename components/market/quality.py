@@ -108,9 +108,14 @@ class Assessment:
         }
 
     def issues(self) -> list[str]:
-        """Return what is wrong in words, errors first."""
-        order = ("error", "warning", "note")
-        counts = sorted(self.counts().items(), key=lambda item: order.index(RULES[item[0]].severity))
+        """Return what is wrong in words: errors first, of these the ones that cost whole symbols, then by count."""
+        severities = ("error", "warning", "note")
+
+        def weight(item: tuple[str, int]) -> tuple[int, bool, int]:
+            rule = RULES[item[0]]
+            return severities.index(rule.severity), rule.scope != "symbol", -item[1]
+
+        counts = sorted(self.counts().items(), key=weight)
         return [f"{RULES[name].title}: {count:,}. {RULES[name].remedy}" for name, count in counts]
 
 
