@@ -41,7 +41,9 @@ def _verdict(found: Assessment, faults: str) -> tuple[str, str, str]:
         return "fail", f"✕ Not fit for use: score {found.score:.3f}", f"At least {MIN_SCORE} is wanted."
     if not rows:
         return "pass", f"✓ Fit for use: score {found.score:.3f}", "No row has to be set aside."
-    what = f"{rows:,} rows" + (f", with them {symbols:,} whole symbols," if symbols else "")
+    what = f"{rows:,} rows" + (
+        f", those of {symbols:,} whole symbol{'s' * (symbols > 1)} among them," if symbols else ""
+    )
     if faults == "quarantine":
         words = f"{what} were set aside with their reasons, in quarantine.parquet beside the bars; the others go on."
         return "open", f"✓ Fit for use: score {found.score:.3f}, after quarantine", words

@@ -59,7 +59,8 @@ def test_a_file_that_is_mostly_holes_is_refused_even_with_quarantine(tmp_path: P
     arguments = ("--source", faulty(tmp_path, holes=700), "--faults", "quarantine", "--run-key", "k", *TINY)
     result = line.qf("run", "price-action", *arguments)
     assert result.returncode == 65
-    assert "quality score 0.493 is below 0.8. Price missing or not above 0: 700" in result.stderr
+    assert "quality score 0.493 is below 0.8. Fewer than 60 bars: 1." in result.stderr
+    assert "Price missing or not above 0: 700." in result.stderr
     wrong = line.qf("run", "price-action", "--faults", "ignore")
     assert wrong.returncode == 64
     assert "quarantine" in wrong.stderr
