@@ -41,7 +41,9 @@ def _told(step: str, facts: dict[str, Any]) -> str:
     """Return one line on what a step did."""
     if step == "ingest":
         span = f"{facts['first'][:10]} to {facts['last'][:10]}"
-        return f"{facts['rows']:,} {facts['interval']} bars of {facts['num_symbols']} symbols, {span}"
+        aside = f", {facts['num_quarantined']:,} rows set aside" if facts["num_quarantined"] else ""
+        bars = f"{facts['rows']:,} {facts['interval']} bars of {facts['num_symbols']} symbols, {span}"
+        return f"{bars}, quality {facts['quality']:.3f}{aside}"
     if step == "features":
         return f"{facts['rows']:,} rows in {', '.join(facts['views'])}, online store {facts['online']}"
     if step == "assemble":
@@ -160,5 +162,6 @@ def summary(request: RunRequest) -> None:
     outcome = facts["promote"]["outcome"]
     screen.print(f"registry {outcome}; champion of {request.family.pipeline} on {dataset}: {serving}")
     screen.print(f"report   {shown(folder / 'report.html')}")
+    screen.print(f"quality  {shown(folder / 'quality.html')}")
     mlflow = shown(Path(sys.executable).parent / "mlflow")
     screen.print(f"mlflow   {mlflow} ui --backend-store-uri {request.workspace.mlflow_uri}")

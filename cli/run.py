@@ -33,6 +33,13 @@ from pipelines.request import request
 )
 @click.option("--symbols", default="", help="Only these, separated by commas.  [default: all]")
 @click.option("--asof", default="", help="Use nothing that was known later: a date, or a timestamp with its zone.")
+@click.option(
+    "--faults",
+    type=click.Choice(["refuse", "quarantine"]),
+    default="refuse",
+    show_default=True,
+    help="Refuse a source with a faulty row, or set faulty rows and symbols aside and go on.",
+)
 @click.option("--dataset", default="", help="Name under which its models compete.  [default: from the source]")
 @click.option(
     "--run-key", default="", help="The same key resumes the same run.  [default: from family, recipe, data and code]"
@@ -46,6 +53,7 @@ def run(  # noqa: PLR0917 - click passes by name
     overrides: tuple[str, ...],
     symbols: str,
     asof: str,
+    faults: str,
     dataset: str,
     run_key: str,
     fresh: bool,
@@ -61,6 +69,7 @@ def run(  # noqa: PLR0917 - click passes by name
         symbols=symbols,
         asof=asof,
         dataset=dataset,
+        faults=faults,
         run_key=run_key,
         overrides=overrides,
     )

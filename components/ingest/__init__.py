@@ -1,1 +1,1 @@
-"""Step: read bars, check every row, keep an immutable snapshot."""
+"""Step: read bars, check every row, set faulty ones aside if asked, keep an immutable snapshot."""

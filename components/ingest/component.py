@@ -13,12 +13,15 @@ def ingest(
     symbols: str,
     asof: str,
     dataset: str,
+    faults: str,
     run_key: str,
     root: str,
     snapshot: dsl.Output[dsl.Dataset],
+    quality: dsl.Output[dsl.HTML],
 ):
-    """Read the bars of a source, check every row, keep an immutable snapshot."""
+    """Read the bars of a source, check every row, keep an immutable snapshot and a quality report."""
     from components.ingest.snapshot import ingest
 
-    facts = ingest(source, symbols, asof, dataset, out=snapshot.path, root=root, run_key=run_key)
+    places = {"out": snapshot.path, "quality": quality.path, "root": root, "run_key": run_key}
+    facts = ingest(source, symbols, asof, dataset, faults, **places)
     snapshot.metadata.update(facts)

@@ -8,10 +8,15 @@ from typing import Any
 
 from components.core.clock import Clock
 from components.core.errors import UsageError
-from components.core.files import checked_symbol
+from components.core.files import atomic_file, checked_symbol
 from components.core.run_context import open_run
-from components.market.readers import read_bars
+from components.market.quality import assess
+from components.market.quality_report import render
+from components.market.quarantine import refuse_unfit, set_aside, sound
+from components.market.readers import bars_of, read_rows
 from components.market.snapshot import write_snapshot
+
+REPORT = "quality.html"
 
 
 def wanted_symbols(text: str) -> tuple[str, ...]:
@@ -42,13 +47,56 @@ def as_of(text: str, clock: Clock) -> datetime:
     return moment.astimezone(UTC)
 
 
-def ingest(source: str, symbols: str, asof: str, dataset: str, *, out: str, root: str, run_key: str) -> dict[str, Any]:
-    """Write the snapshot to ``out`` and return its facts."""
+FAULTS = ("refuse", "quarantine")
+
+
+def checked_policy(text: str) -> str:
+    """Return what to do with faulty rows.
+
+    Raises:
+        UsageError: If it is neither to refuse the source nor to set them aside.
+    """
+    if text not in FAULTS:
+        raise UsageError(f"--faults {text!r:.40}: want {' or '.join(FAULTS)}")
+    return text
+
+
+def ingest(
+    source: str,
+    symbols: str,
+    asof: str,
+    dataset: str,
+    faults: str,
+    *,
+    out: str,
+    quality: str,
+    root: str,
+    run_key: str,
+) -> dict[str, Any]:
+    """Write the snapshot to ``out`` and the quality report to ``quality``; return the snapshot's facts."""
     with open_run("ingest", root=root, run_key=run_key) as run:
+        policy = checked_policy(faults)
         moment = as_of(asof, run.clock)
-        bars = read_bars(source, symbols=wanted_symbols(symbols), asof=moment)
-        manifest = write_snapshot(Path(out), bars, source=source, dataset=dataset, asof=moment)
+        parts = read_rows(source, symbols=wanted_symbols(symbols))
+        found = assess(parts, asof=moment)
+        page = render(found, dataset=dataset, source=source, faults=policy).encode()
+        for path in (run.folder / REPORT, Path(quality)):
+            with atomic_file(path) as file:
+                file.write(page)
+        run.log.info("quality score %.4f, report %s", found.score, run.folder / REPORT)
+        for issue in found.issues() if not found.fit else ():
+            run.log.warning("%s", issue)
+        aside = None
+        if policy == "quarantine":
+            refuse_unfit(found, source=source)
+            parts, aside = sound(found), set_aside(found)
+        bars = bars_of(parts, source=source, asof=moment)
+        manifest = write_snapshot(
+            Path(out), bars, source=source, dataset=dataset, asof=moment, quality=found.facts(), quarantine=aside
+        )
         facts = {key: manifest[key] for key in ("digest", "source", "dataset", "interval", "rows", "first", "last")}
         facts["num_symbols"] = len(manifest["symbols"])
+        facts["quality"] = round(found.score, 6)
+        facts["num_quarantined"] = 0 if aside is None else aside.num_rows
         run.record(**facts)
         return facts

@@ -4,7 +4,7 @@ Every fault of a file is looked for; the error names the first faulty row and co
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -32,6 +32,10 @@ class Fault:
     values: npt.NDArray[Any]
     """What the rows hold, for the message."""
     remedy: str
+    rule: str
+    """Name of the rule in ``rules.RULES`` that it breaks."""
+    fatal: bool = False
+    """Whether it makes the file unusable rather than the row."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,14 @@ class Rows:
     """Open, high, low, close, volume and, where the file has it, adj_close."""
     faults: Sequence[Fault]
     """What parsing the times found already."""
+    events: Mapping[str, Floats] = field(default_factory=dict[str, Floats])
+    """Cash dividend per share and split factor (new shares per old) that go ex on the bar, where the file has them."""
+
+
+def row_faults(rows: Rows, *, asof: datetime, bar_seconds: int) -> list[Fault]:
+    """Return what is wrong with rows taken one by one; repeated keys are no such fault."""
+    faults = [*_symbol_faults(rows), *rows.faults, *_future_faults(rows, asof, bar_seconds)]
+    return [*faults, *_number_faults(rows), *_shape_faults(rows)]
 
 
 def check(rows: Rows, *, asof: datetime, bar_seconds: int) -> None:
@@ -62,9 +74,25 @@ def check(rows: Rows, *, asof: datetime, bar_seconds: int) -> None:
     Raises:
         DataError: Naming file, row, column and remedy of the first faulty row, and how many there are.
     """
-    faults = [*_symbol_faults(rows), *rows.faults, *_future_faults(rows, asof, bar_seconds)]
-    faults += [*_number_faults(rows), *_shape_faults(rows), *_repeat_faults(rows)]
-    faults = [fault for fault in faults if fault.rows.any()]
+    refuse(rows, [*row_faults(rows, asof=asof, bar_seconds=bar_seconds), *_repeat_faults(rows)])
+
+
+def refuse_unusable(rows: Rows) -> None:
+    """Refuse a file that no choice of rows can repair: times without a zone, symbols that are none.
+
+    Raises:
+        DataError: As in ``check``.
+    """
+    refuse(rows, [fault for fault in (*_symbol_faults(rows), *rows.faults) if fault.fatal])
+
+
+def refuse(rows: Rows, found: Sequence[Fault]) -> None:
+    """Raise for the first row of ``found``, if there is any.
+
+    Raises:
+        DataError: Naming file, row, column and remedy, and how many rows are faulty.
+    """
+    faults = [fault for fault in found if fault.rows.any()]
     if not faults:
         return
     first = min(faults, key=lambda fault: int(np.argmax(fault.rows)))
@@ -89,7 +117,8 @@ def _symbol_faults(rows: Rows) -> list[Fault]:
     bad = np.array([SYMBOL.fullmatch(name) is None for name in rows.names], dtype=np.bool_)
     names = np.array(rows.names, dtype=object)
     remedy = "Use A-Z, 0-9 and at most one '.' or '-', such as AAPL, BRK.B or BF-B"
-    return [Fault("symbol", bad[rows.symbol], "the symbol is not allowed", names[rows.symbol], remedy)]
+    problem = "the symbol is not allowed"
+    return [Fault("symbol", bad[rows.symbol], problem, names[rows.symbol], remedy, "bad_symbol", fatal=True)]
 
 
 def _future_faults(rows: Rows, asof: datetime, bar_seconds: int) -> list[Fault]:
@@ -99,7 +128,7 @@ def _future_faults(rows: Rows, asof: datetime, bar_seconds: int) -> list[Fault]:
     else:
         future = rows.timestamp + np.timedelta64(bar_seconds, "s") > now
     remedy = "Remove the bars that were not complete by then, or give a later asof"
-    return [Fault(rows.time_column, future, f"future-dated: not known at {now} UTC", rows.timestamp, remedy)]
+    return [Fault(rows.time_column, future, f"future-dated: not known at {now} UTC", rows.timestamp, remedy, "future")]
 
 
 def _number_faults(rows: Rows) -> list[Fault]:
@@ -107,10 +136,11 @@ def _number_faults(rows: Rows) -> list[Fault]:
     for name, values in rows.numbers.items():
         if name == "volume":
             bad = ~(np.isfinite(values) & (values >= 0))
-            faults.append(Fault(name, bad, "volume must be a number >= 0", values, "Correct or remove the row"))
+            problem, rule = "volume must be a number >= 0", "bad_volume"
         else:
             bad = ~(np.isfinite(values) & (values > 0))
-            faults.append(Fault(name, bad, "a price must be a number > 0", values, "Correct or remove the row"))
+            problem, rule = "a price must be a number > 0", "bad_price"
+        faults.append(Fault(name, bad, problem, values, "Correct or remove the row", rule))
     return faults
 
 
@@ -118,11 +148,13 @@ def _shape_faults(rows: Rows) -> list[Fault]:
     """Compare with NaN as false: a missing price is a fault of its own."""
     high, low = rows.numbers["high"], rows.numbers["low"]
     remedy = "Correct the row; high and low must enclose open and close, all adjusted alike"
-    faults = [Fault("high", high < low, "high is below low", high, remedy)]
+    crossed = high < low
+    faults = [Fault("high", crossed, "high is below low", high, remedy, "high_below_low")]
     for name in (OHLC[0], OHLC[3]):
         values = rows.numbers[name]
         outside = (values > high * (1 + OUTSIDE_TOLERANCE)) | (values < low * (1 - OUTSIDE_TOLERANCE))
-        faults.append(Fault(name, outside, f"{name} is outside low to high", values, remedy))
+        problem = f"{name} is outside low to high"
+        faults.append(Fault(name, outside & ~crossed, problem, values, remedy, "outside_range"))
     return faults
 
 
@@ -133,4 +165,4 @@ def _repeat_faults(rows: Rows) -> list[Fault]:
     symbol, timestamp = rows.symbol[order], rows.timestamp[order]
     repeated[order[1:]] = (symbol[1:] == symbol[:-1]) & (timestamp[1:] == timestamp[:-1])
     remedy = "Keep one row per symbol and time"
-    return [Fault(rows.time_column, repeated, "duplicate (symbol, time)", rows.timestamp, remedy)]
+    return [Fault(rows.time_column, repeated, "duplicate (symbol, time)", rows.timestamp, remedy, "duplicate")]

@@ -20,6 +20,12 @@ SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Our name -> the spellings that mean it, in lower case; upper case is accepted too."""
 
+EVENT_SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "dividend": ("dividend", "dividends", "dividend_amount"),
+    "split_factor": ("split_factor", "split_coefficient", "stock_splits", "stock splits"),
+}
+"""Corporate actions, read where a file has them: the quality gate holds prices against them."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -31,6 +37,8 @@ class Layout:
     """Whether it holds session dates rather than instants."""
     columns: Mapping[str, str]
     """Our name -> the file's, for the columns of ``SPELLINGS`` that the file has."""
+    events: Mapping[str, str]
+    """The same for ``EVENT_SPELLINGS``."""
 
 
 def layout_of(header: Sequence[str], *, file: str, symbol_required: bool) -> Layout:
@@ -52,7 +60,9 @@ def layout_of(header: Sequence[str], *, file: str, symbol_required: bool) -> Lay
             remedy=f"Name the columns {all_columns}; only adj_close may be left out",
         )
     columns = {name: column for name, column in found.items() if column is not None}
-    return Layout(time, TIME_SPELLINGS[time.strip().lower()], columns)
+    actions = {name: _only(header, spellings, name, file) for name, spellings in EVENT_SPELLINGS.items()}
+    events = {name: column for name, column in actions.items() if column is not None}
+    return Layout(time, TIME_SPELLINGS[time.strip().lower()], columns, events)
 
 
 def _only(header: Sequence[str], spellings: tuple[str, ...], name: str, file: str) -> str | None:

@@ -39,22 +39,41 @@ def read_bars(source: str, *, symbols: tuple[str, ...] = (), asof: datetime) -> 
         UsageError: If the source is of no known kind, or a symbol is not in it.
         DataError: If a file is missing, unreadable or too large, or holds a row that cannot be trusted.
     """
-    if asof.tzinfo is None:
-        raise UsageError(f"asof {asof} has no time zone. Give it with an offset, such as 2024-12-31T22:00:00Z")
+    return bars_of(read_rows(source, symbols=symbols), source=source, asof=asof)
+
+
+def read_rows(source: str, *, symbols: tuple[str, ...] = ()) -> list[Rows]:
+    """Return the rows of each file of ``source``, parsed and not yet believed.
+
+    Raises:
+        UsageError: If the source is of no known kind, or a symbol is not in it.
+        DataError: If a file is missing, unreadable or too large, or has not the columns of bars.
+    """
     wanted = frozenset(checked_symbol(symbol, file="symbols") for symbol in symbols)
     parts = _read(source, wanted)
     _refuse_unknown(wanted, parts, source)
-    kinds = {rows.is_session for rows in parts}
-    if len(kinds) > 1:
+    if len({rows.is_session for rows in parts}) > 1:
         raise DataError(
             "has both date and timestamp columns", file=source, remedy="Keep daily and intraday files apart"
         )
-    names, symbol = _shared_codes(parts)
+    return parts
+
+
+def bars_of(parts: Sequence[Rows], *, source: str, asof: datetime) -> Bars:
+    """Return the bars that the rows make, after every check.
+
+    Raises:
+        UsageError: If ``asof`` has no time zone.
+        DataError: If a row cannot be trusted.
+    """
+    if asof.tzinfo is None:
+        raise UsageError(f"asof {asof} has no time zone. Give it with an offset, such as 2024-12-31T22:00:00Z")
+    names, symbol = shared_codes(parts)
     timestamp = np.concatenate([rows.timestamp for rows in parts])
     order = np.lexsort((timestamp, symbol))
-    is_session = kinds.pop()
-    timed = order[np.concatenate([_has_time(rows) for rows in parts])[order]]
-    bar_seconds = DAY_S if is_session else _spacing_s(symbol[timed], timestamp[timed])
+    is_session = parts[0].is_session
+    timed = order[np.concatenate([has_time(rows) for rows in parts])[order]]
+    bar_seconds = DAY_S if is_session else spacing_s(symbol[timed], timestamp[timed])
     for rows in parts:
         check(rows, asof=asof, bar_seconds=bar_seconds)
     _refuse_shared(parts)
@@ -109,7 +128,7 @@ def _parquet_rows(path: Path, wanted: frozenset[str]) -> Rows:
                 remedy = "Split it, or keep only the columns of bars"
                 raise DataError(f"{cells} cells, at most {MAX_CELLS} are read", file=file, remedy=remedy)
             layout = layout_of(parquet.schema_arrow.names, file=file, symbol_required=True)
-            table = parquet.read(columns=[layout.time, *layout.columns.values()])
+            table = parquet.read(columns=[layout.time, *layout.columns.values(), *layout.events.values()])
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0][:160]
         remedy = "It is truncated, damaged or not parquet; write it again"
@@ -130,7 +149,7 @@ def _csv_rows(path: Path, wanted: frozenset[str]) -> Rows:
         raise DataError(f"not UTF-8 text ({error.reason})", file=file, row=row, remedy="Save it as UTF-8") from None
     layout = layout_of([name.strip('"\r') for name in header.split(",")], file=file, symbol_required=False)
     texts = {layout.columns.get("symbol"), layout.time}
-    used = [layout.time, *layout.columns.values()]
+    used = [layout.time, *layout.columns.values(), *layout.events.values()]
     try:
         table = csv.read_csv(
             pa.BufferReader(content),
@@ -161,7 +180,8 @@ def _rows(table: pa.Table, layout: Layout, file: str, wanted: frozenset[str]) ->
     numbers = {
         name: _numbers(table[column], file, column) for name, column in layout.columns.items() if name != "symbol"
     }
-    return Rows(file, number, names, symbol, timestamp, layout.time, layout.is_session, numbers, faults)
+    events = {name: _numbers(table[column], file, column) for name, column in layout.events.items()}
+    return Rows(file, number, names, symbol, timestamp, layout.time, layout.is_session, numbers, faults, events)
 
 
 def _symbols(table: pa.Table, layout: Layout, file: str) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
@@ -201,7 +221,7 @@ def _refuse_shared(parts: Sequence[Rows]) -> None:
             owner[name] = rows.file
 
 
-def _shared_codes(parts: Sequence[Rows]) -> tuple[list[str], npt.NDArray[np.int64]]:
+def shared_codes(parts: Sequence[Rows]) -> tuple[list[str], npt.NDArray[np.int64]]:
     """Return all symbols, sorted, and every row's place in them."""
     names = sorted({name for rows in parts for name in rows.names})
     place = {name: code for code, name in enumerate(names)}
@@ -209,11 +229,15 @@ def _shared_codes(parts: Sequence[Rows]) -> tuple[list[str], npt.NDArray[np.int6
     return names, np.concatenate(codes)
 
 
-def _has_time(rows: Rows) -> npt.NDArray[np.bool_]:
-    return ~np.logical_or.reduce([fault.rows for fault in rows.faults])
+def has_time(rows: Rows) -> npt.NDArray[np.bool_]:
+    """Return which rows have a time that means something."""
+    timeless = np.zeros(len(rows.symbol), dtype=np.bool_)
+    for fault in rows.faults:
+        timeless |= fault.rows
+    return ~timeless
 
 
-def _spacing_s(symbol: npt.NDArray[np.int64], timestamp: npt.NDArray[np.datetime64]) -> int:
+def spacing_s(symbol: npt.NDArray[np.int64], timestamp: npt.NDArray[np.datetime64]) -> int:
     """Return the median distance of neighbouring bars of one symbol in seconds, 0 if there are none."""
     distance = np.diff(timestamp).astype(np.int64)[symbol[1:] == symbol[:-1]]
     return int(np.median(distance)) // 1_000_000 if len(distance) else 0

@@ -16,27 +16,30 @@ from components.market.bars import SCHEMA, Bars
 
 FORMAT: Final = 1
 BARS: Final = "bars.parquet"
+QUARANTINE: Final = "quarantine.parquet"
 MANIFEST: Final = "manifest.json"
 _ROW_GROUP_ROWS: Final = 262_144
 
 
-def write_snapshot(folder: Path, bars: Bars, *, source: str, dataset: str, asof: datetime) -> dict[str, Any]:
+def write_snapshot(
+    folder: Path,
+    bars: Bars,
+    *,
+    source: str,
+    dataset: str,
+    asof: datetime,
+    quality: dict[str, Any] | None = None,
+    quarantine: pa.Table | None = None,
+) -> dict[str, Any]:
     """Write ``bars.parquet``, then ``manifest.json``, into ``folder`` and return the manifest.
 
-    Equal bars give equal bytes and so an equal ``digest``, whatever the source is called and
-    whenever they were read.
+    Rows that were set aside go to ``quarantine.parquet``. Equal bars give equal bytes and so an
+    equal ``digest``, whatever the source is called, whenever they were read and whatever was set aside.
     """
     table = bars.table.cast(SCHEMA)
-    with atomic_file(folder / BARS) as file:
-        pq.write_table(
-            table,
-            file,
-            compression="zstd",
-            use_dictionary=["symbol"],  # pyright: ignore[reportArgumentType]
-            row_group_size=_ROW_GROUP_ROWS,
-            write_page_checksum=True,
-        )
-    path = folder / BARS
+    if quarantine is not None:
+        _write(folder / QUARANTINE, quarantine)
+    _write(folder / BARS, table)
     range_of = pc.min_max(table["timestamp"])
     manifest: dict[str, Any] = {
         "format": FORMAT,
@@ -49,11 +52,31 @@ def write_snapshot(folder: Path, bars: Bars, *, source: str, dataset: str, asof:
         "first": range_of["min"].as_py().isoformat(),
         "last": range_of["max"].as_py().isoformat(),
         "asof": asof.astimezone(UTC).isoformat(),
-        "files": {BARS: {"sha256": sha256_of(path), "bytes": path.stat().st_size}},
+        "files": {BARS: _entry(folder / BARS)},
     }
+    if quality is not None:
+        manifest["quality"] = quality
+    if quarantine is not None:
+        manifest["quarantine"] = {**_entry(folder / QUARANTINE), "rows": quarantine.num_rows}
     manifest["digest"] = _digest(manifest)
     write_json(folder / MANIFEST, manifest)
     return manifest
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    with atomic_file(path) as file:
+        pq.write_table(
+            table,
+            file,
+            compression="zstd",
+            use_dictionary=["symbol"],  # pyright: ignore[reportArgumentType]
+            row_group_size=_ROW_GROUP_ROWS,
+            write_page_checksum=True,
+        )
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    return {"sha256": sha256_of(path), "bytes": path.stat().st_size}
 
 
 def read_snapshot(folder: Path) -> tuple[pa.Table, dict[str, Any]]:

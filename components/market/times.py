@@ -22,6 +22,7 @@ _ZONE: Final = r"(Z|[+-]([01]\d|2[0-3]):?[0-5]\d)$"
 _UTC_US: Final = pa.timestamp("us", tz="UTC")
 
 SESSION_REMEDY: Final = "A date column holds days such as 2024-01-02; call a column of instants timestamp"
+NAIVE: Final = "the time has no time zone"
 INSTANT_REMEDY: Final = "Write instants with their zone, such as 2024-01-02T14:30:00Z; call a column of days date"
 
 
@@ -38,12 +39,12 @@ def parse_times(column: pa.ChunkedArray, *, is_session: bool, file: str, name: s
     if is_session and (pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.tz is None)):
         times = _cast(column, file, name)
         clock = times != times.astype("datetime64[D]")
-        faults = [_empty(column, name, remedy), Fault(name, clock, "a date has no time of day", times, remedy)]
-        return times, [*faults, _early(times, name)]
+        dated = Fault(name, clock, "a date has no time of day", times, remedy, "bad_time")
+        return times, [_empty(column, name, remedy), dated, _early(times, name)]
     if not is_session and pa.types.is_timestamp(kind):
         times = _cast(column, file, name)
         naive = np.full(len(times), kind.tz is None)
-        faults = [_empty(column, name, remedy), Fault(name, naive, "the time has no time zone", times, remedy)]
+        faults = [_empty(column, name, remedy), Fault(name, naive, NAIVE, times, remedy, "bad_time", fatal=True)]
         return times, [*faults, _early(times, name)]
     raise DataError(f"holds {kind}", file=file, column=name, remedy=remedy)
 
@@ -54,12 +55,12 @@ def _numpy(column: pa.ChunkedArray) -> npt.NDArray[Any]:
 
 def _empty(column: pa.ChunkedArray, name: str, remedy: str) -> Fault:
     values = np.full(len(column), "", dtype=object)
-    return Fault(name, _numpy(column.is_null()), "the time is empty", values, remedy)
+    return Fault(name, _numpy(column.is_null()), "the time is empty", values, remedy, "bad_time")
 
 
 def _early(times: Times, name: str) -> Fault:
     remedy = "Check the unit of the column: seconds read as microseconds look like this"
-    return Fault(name, times < np.datetime64("1900-01-01"), "no market had bars then", times, remedy)
+    return Fault(name, times < np.datetime64("1900-01-01"), "no market had bars then", times, remedy, "bad_time")
 
 
 def _cast(column: pa.ChunkedArray, file: str, name: str) -> Times:
@@ -91,7 +92,7 @@ def _session_texts(column: pa.ChunkedArray, name: str) -> tuple[Times, list[Faul
     texts = column.fill_null("")
     real = _real_days(texts)
     days = pc.if_else(pa.array(real), texts, "1970-01-01").cast(pa.date32())
-    faults = [Fault(name, ~real, "not a day", _numpy(texts), SESSION_REMEDY)]
+    faults = [Fault(name, ~real, "not a day", _numpy(texts), SESSION_REMEDY, "bad_time")]
     return _numpy(days).astype("datetime64[us]"), faults
 
 
@@ -104,6 +105,6 @@ def _instant_texts(column: pa.ChunkedArray, name: str) -> tuple[Times, list[Faul
     times = pc.if_else(pa.array(zoned), texts, "1970-01-01T00:00:00Z").cast(_UTC_US).cast(pa.timestamp("us"))
     values = _numpy(texts)
     return _numpy(times), [
-        Fault(name, naive, "the time has no time zone", values, INSTANT_REMEDY),
-        Fault(name, ~zoned, "not an ISO 8601 time", values, INSTANT_REMEDY),
+        Fault(name, naive, NAIVE, values, INSTANT_REMEDY, "bad_time", fatal=True),
+        Fault(name, ~zoned, "not an ISO 8601 time", values, INSTANT_REMEDY, "bad_time"),
     ]

@@ -2,11 +2,11 @@
 
 from html import escape
 
+from components.core.page import DASH, page, text, tiles
 from components.core.verdict import GateResult, Outcome
 from components.validate.charts import interval_mark
 from components.validate.gates import times_needed
 from components.validate.sections import (
-    DASH,
     Findings,
     confusion_figure,
     data_section,
@@ -14,11 +14,9 @@ from components.validate.sections import (
     metrics_table,
     origin_table,
     reliability_figure,
-    text,
     trading_table,
     training_figure,
 )
-from components.validate.theme import STYLE
 
 FORMS = {
     "precision_lift": "+.3f",
@@ -44,10 +42,7 @@ def render(findings: Findings) -> str:
     heading = findings.title.partition(":")[0]
     dataset = str(findings.examples.get("dataset", findings.examples.get("source", "")))
     headline = _HEADLINE[verdict.verdict]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(headline[2:])} · {escape(heading)}</title><style>{STYLE}</style></head><body><main>"
+    body = (
         f'<p class="over">Verdict on bundle <code>{escape(verdict.bundle_digest[:12])}</code> · '
         f"{escape(verdict.created[:16].replace('T', ' '))} UTC</p>"
         f"<h1>{escape(heading)} on {escape(dataset)}</h1>"
@@ -58,8 +53,8 @@ def render(findings: Findings) -> str:
         "<footer><p>Intervals are one-sided bounds of a stationary block bootstrap over decision times, all symbols "
         f"of a time together, {verdict.judge.bootstrap_samples:,} resamples, {verdict.judge.confidence:.0%} each. "
         "The signed verdict lies beside this page in verdict.json; the page is a view of it.</p></footer>"
-        "</main></body></html>\n"
     )
+    return page(f"{headline[2:]} · {heading}", body)
 
 
 def _tiles(findings: Findings) -> str:
@@ -69,7 +64,7 @@ def _tiles(findings: Findings) -> str:
         gate = gates.get(metric)
         return f"at least {text(gate.lower, FORMS[metric])}" if gate and gate.lower is not None else "no bound"
 
-    tiles = [
+    items = [
         ("AUC", text(findings.value("auc"), ".3f"), f"{edge('auc')}; chance is 0.500"),
         (
             "Precision",
@@ -88,11 +83,7 @@ def _tiles(findings: Findings) -> str:
             f"{text(findings.value('timestamps'), ',.0f')} decision times",
         ),
     ]
-    body = "".join(
-        f'<div class="tile"><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(aside)}</small></dd></div>'
-        for name, value, aside in tiles
-    )
-    return f'<dl class="tiles">{body}</dl>'
+    return tiles(items)
 
 
 def _gate_row(gate: GateResult) -> str:

@@ -1,13 +1,13 @@
 """The parts of the report below its first screen, each a piece of HTML; every text is escaped here."""
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import numpy as np
 
+from components.core.page import DASH, table, text
 from components.core.verdict import Verdict
 from components.trading.backtest import Book
 from components.trading.statistics import Array, wilson_interval
@@ -15,7 +15,6 @@ from components.validate.charts import Line, Scale, line_chart, number_ticks, re
 from components.validate.metrics import confusion, reliability
 from components.validate.zone import Zone
 
-DASH = "\N{EN DASH}"
 PUBLISHED_TARGETS = {"precision": 0.7, "f1": 0.5}
 """Bands of the published system: text beside the numbers, never a gate."""
 
@@ -43,29 +42,6 @@ class Findings:
         """Return a metric; None where it is undefined."""
         found = self.verdict.metrics.get(name)
         return found.value if found else None
-
-
-def text(value: float | None, form: str) -> str:
-    """Return the number in the given format, or a dash."""
-    return DASH if value is None or not math.isfinite(value) else format(value, form).replace("-", "\N{MINUS SIGN}")
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int) -> str:
-    """Return a table whose last ``numbers`` columns are numbers; cells are escaped."""
-    plain = len(head) - numbers
-
-    def cell(place: int, content: str) -> str:
-        if place == 0:
-            return f'<th scope="row">{escape(content)}</th>'
-        kind = ' class="num"' if place >= plain else ""
-        return f'<td{kind} data-name="{escape(head[place])}">{escape(content)}</td>'
-
-    top = "".join(
-        f'<th scope="col"{" class=num" if place >= plain else ""}>{escape(name)}</th>'
-        for place, name in enumerate(head)
-    )
-    body = "".join(f"<tr>{''.join(cell(place, item) for place, item in enumerate(row))}</tr>" for row in rows)
-    return f'<div class="card"><table class="stack"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def figure(title: str, caption: str, content: str) -> str:
