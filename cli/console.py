@@ -41,7 +41,8 @@ def _told(step: str, facts: dict[str, Any]) -> str:
     """Return one line on what a step did."""
     if step == "ingest":
         span = f"{facts['first'][:10]} to {facts['last'][:10]}"
-        return f"{facts['rows']:,} {facts['interval']} bars of {facts['num_symbols']} symbols, {span}"
+        layouts = f", layout {' and '.join(facts['layouts'])}" if facts["layouts"] else ""
+        return f"{facts['rows']:,} {facts['interval']} bars of {facts['num_symbols']} symbols, {span}{layouts}"
     if step == "features":
         return f"{facts['rows']:,} rows in {', '.join(facts['views'])}, online store {facts['online']}"
     if step == "assemble":

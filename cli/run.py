@@ -35,6 +35,11 @@ from pipelines.request import request
 @click.option("--asof", default="", help="Use nothing that was known later: a date, or a timestamp with its zone.")
 @click.option("--dataset", default="", help="Name under which its models compete.  [default: from the source]")
 @click.option(
+    "--layout",
+    default="",
+    help="What the files look like, such as yahoo or us-dates.  [default: told by their header]",
+)
+@click.option(
     "--run-key", default="", help="The same key resumes the same run.  [default: from family, recipe, data and code]"
 )
 @click.option("--fresh", is_flag=True, help="Start this run over, even if it ended or has checkpoints.")
@@ -47,6 +52,7 @@ def run(  # noqa: PLR0917 - click passes by name
     symbols: str,
     asof: str,
     dataset: str,
+    layout: str,
     run_key: str,
     fresh: bool,
     root: Workspace,
@@ -61,6 +67,7 @@ def run(  # noqa: PLR0917 - click passes by name
         symbols=symbols,
         asof=asof,
         dataset=dataset,
+        layout=layout,
         run_key=run_key,
         overrides=overrides,
     )

@@ -81,6 +81,7 @@ def request(
     symbols: str = "",
     asof: str = "",
     dataset: str = "",
+    layout: str = "",
     run_key: str = "",
     overrides: Sequence[str] = (),
 ) -> RunRequest:
@@ -98,6 +99,7 @@ def request(
         "symbols": symbols,
         "asof": asof,
         "dataset": slug(dataset, what="dataset") if dataset else dataset_of(place),
+        "layout": layout,
         "recipe": family.recipe(recipe, tuple(overrides)).canonical(),
         "root": str(workspace.root),
     }

@@ -33,12 +33,13 @@ def training_pipeline(family: Family) -> Any:
         symbols: str = "",
         asof: str = "",
         dataset: str = "synthetic",
+        layout: str = "",
         recipe: str = default_recipe,
         run_key: str = "manual",
         root: str = "/qf",
     ):
         run = {"run_key": run_key, "root": root}
-        bars = ingest(source=source, symbols=symbols, asof=asof, dataset=dataset, **run)
+        bars = ingest(source=source, symbols=symbols, asof=asof, dataset=dataset, layout=layout, **run)
         place(bars, SMALL, cached=False)
         table = features(snapshot=bars.outputs["snapshot"], **run)
         place(table, SMALL, cached=False)

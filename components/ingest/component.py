@@ -13,6 +13,7 @@ def ingest(
     symbols: str,
     asof: str,
     dataset: str,
+    layout: str,
     run_key: str,
     root: str,
     snapshot: dsl.Output[dsl.Dataset],
@@ -20,5 +21,5 @@ def ingest(
     """Read the bars of a source, check every row, keep an immutable snapshot."""
     from components.ingest.snapshot import ingest
 
-    facts = ingest(source, symbols, asof, dataset, out=snapshot.path, root=root, run_key=run_key)
+    facts = ingest(source, symbols, asof, dataset, layout, out=snapshot.path, root=root, run_key=run_key)
     snapshot.metadata.update(facts)

@@ -2,6 +2,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
 
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from components.core.clock import Clock
 from components.core.errors import UsageError
 from components.core.files import checked_symbol
 from components.core.run_context import open_run
+from components.market.bars import Input
 from components.market.readers import read_bars
 from components.market.snapshot import write_snapshot
 
@@ -42,13 +44,25 @@ def as_of(text: str, clock: Clock) -> datetime:
     return moment.astimezone(UTC)
 
 
-def ingest(source: str, symbols: str, asof: str, dataset: str, *, out: str, root: str, run_key: str) -> dict[str, Any]:
+def layouts(inputs: tuple[Input, ...]) -> dict[str, int]:
+    """Return how many files had which layout, by its name."""
+    return dict(sorted(Counter(item.layout for item in inputs if item.sha256).items()))
+
+
+def ingest(
+    source: str, symbols: str, asof: str, dataset: str, layout: str, *, out: str, root: str, run_key: str
+) -> dict[str, Any]:
     """Write the snapshot to ``out`` and return its facts."""
     with open_run("ingest", root=root, run_key=run_key) as run:
         moment = as_of(asof, run.clock)
-        bars = read_bars(source, symbols=wanted_symbols(symbols), asof=moment)
+        bars = read_bars(source, symbols=wanted_symbols(symbols), asof=moment, layout=layout)
         manifest = write_snapshot(Path(out), bars, source=source, dataset=dataset, asof=moment)
         facts = {key: manifest[key] for key in ("digest", "source", "dataset", "interval", "rows", "first", "last")}
         facts["num_symbols"] = len(manifest["symbols"])
+        facts["layouts"] = layouts(bars.inputs)
+        run.log.info("read layouts=%s", facts["layouts"])
+        for item in bars.inputs:
+            if item.note:
+                run.log.warning("%s: %s", item.name, item.note)
         run.record(**facts)
         return facts

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from components.core.errors import DataError
 from components.core.files import SYMBOL
-from components.market.bars import OHLC
+from components.market.bars import OHLC, Input
 
 Floats = npt.NDArray[np.float64]
 
@@ -54,6 +54,8 @@ class Rows:
     """Open, high, low, close, volume and, where the file has it, adj_close."""
     faults: Sequence[Fault]
     """What parsing the times found already."""
+    source: Input
+    """The file, for the manifest."""
 
 
 def check(rows: Rows, *, asof: datetime, bar_seconds: int) -> None:

@@ -2,6 +2,7 @@
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownParameterType=false
 # pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +43,7 @@ def write_snapshot(folder: Path, bars: Bars, *, source: str, dataset: str, asof:
         "format": FORMAT,
         "dataset": dataset,
         "source": source,
+        "inputs": [asdict(item) for item in bars.inputs],
         "interval": bars.interval,
         "bar_seconds": bars.bar_seconds,
         "rows": table.num_rows,
