@@ -42,7 +42,8 @@ def _told(step: str, facts: dict[str, Any]) -> str:
     if step == "ingest":
         span = f"{facts['first'][:10]} to {facts['last'][:10]}"
         layouts = f", layout {' and '.join(facts['layouts'])}" if facts["layouts"] else ""
-        return f"{facts['rows']:,} {facts['interval']} bars of {facts['num_symbols']} symbols, {span}{layouts}"
+        added = f", {facts['increment']['added']:,} new" if facts["increment"] else ""
+        return f"{facts['rows']:,} {facts['interval']} bars of {facts['num_symbols']} symbols, {span}{layouts}{added}"
     if step == "features":
         return f"{facts['rows']:,} rows in {', '.join(facts['views'])}, online store {facts['online']}"
     if step == "assemble":

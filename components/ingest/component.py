@@ -14,6 +14,7 @@ def ingest(
     asof: str,
     dataset: str,
     layout: str,
+    max_restated: float,
     run_key: str,
     root: str,
     snapshot: dsl.Output[dsl.Dataset],
@@ -21,5 +22,15 @@ def ingest(
     """Read the bars of a source, check every row, keep an immutable snapshot."""
     from components.ingest.snapshot import ingest
 
-    facts = ingest(source, symbols, asof, dataset, layout, out=snapshot.path, root=root, run_key=run_key)
+    facts = ingest(
+        source,
+        symbols=symbols,
+        asof=asof,
+        dataset=dataset,
+        layout=layout,
+        max_restated=max_restated,
+        out=snapshot.path,
+        root=root,
+        run_key=run_key,
+    )
     snapshot.metadata.update(facts)

@@ -10,8 +10,10 @@ from typing import Any
 from components.core.clock import Clock
 from components.core.errors import UsageError
 from components.core.files import checked_symbol
-from components.core.run_context import open_run
+from components.core.run_context import RunContext, open_run
+from components.market import synthetic
 from components.market.bars import Input
+from components.market.history import History, append_snapshot
 from components.market.readers import read_bars
 from components.market.snapshot import write_snapshot
 
@@ -49,20 +51,50 @@ def layouts(inputs: tuple[Input, ...]) -> dict[str, int]:
     return dict(sorted(Counter(item.layout for item in inputs if item.sha256).items()))
 
 
+def _warn(run: RunContext, inputs: tuple[Input, ...], increment: dict[str, Any]) -> None:
+    """Log what a person should look at."""
+    for item in inputs:
+        if item.note:
+            run.log.warning("%s: %s", item.name, item.note)
+    for key in ("late", "restated", "removed", "removed_symbols"):
+        if increment.get(key):
+            run.log.warning("since snapshot %s: %s=%s", increment["previous"][:12], key, increment[key])
+
+
 def ingest(
-    source: str, symbols: str, asof: str, dataset: str, layout: str, *, out: str, root: str, run_key: str
+    source: str,
+    *,
+    symbols: str,
+    asof: str,
+    dataset: str,
+    layout: str,
+    max_restated: float,
+    out: str,
+    root: str,
+    run_key: str,
 ) -> dict[str, Any]:
-    """Write the snapshot to ``out`` and return its facts."""
+    """Write the snapshot to ``out`` and return its facts.
+
+    A source that was ingested before adds only what is new to the dataset's history; a synthetic
+    market has none, since every one is a world of its own.
+    """
     with open_run("ingest", root=root, run_key=run_key) as run:
         moment = as_of(asof, run.clock)
-        bars = read_bars(source, symbols=wanted_symbols(symbols), asof=moment, layout=layout)
-        manifest = write_snapshot(Path(out), bars, source=source, dataset=dataset, asof=moment)
+        wanted = wanted_symbols(symbols)
+        bars = read_bars(source, symbols=wanted, asof=moment, layout=layout)
+        named: dict[str, Any] = {"source": source, "dataset": dataset, "asof": moment}
+        if source.startswith(f"{synthetic.SCHEME}:"):
+            manifest = write_snapshot(Path(out), bars, **named)
+        else:
+            history = History(run.workspace.snapshots(dataset))
+            manifest = append_snapshot(
+                history, bars, Path(out), **named, symbols=wanted, created=run.clock(), max_restated=max_restated
+            )
         facts = {key: manifest[key] for key in ("digest", "source", "dataset", "interval", "rows", "first", "last")}
         facts["num_symbols"] = len(manifest["symbols"])
         facts["layouts"] = layouts(bars.inputs)
+        facts["increment"] = manifest["increment"]
         run.log.info("read layouts=%s", facts["layouts"])
-        for item in bars.inputs:
-            if item.note:
-                run.log.warning("%s: %s", item.name, item.note)
+        _warn(run, bars.inputs, manifest["increment"])
         run.record(**facts)
         return facts

@@ -21,8 +21,9 @@ ALPHA_VANTAGE = """timestamp,open,high,low,close,adjusted_close,volume,dividend_
 
 def run(root: Path, source: object, *, layout: str = "", run_key: str = "k") -> dict[str, object]:
     return ingest(
-        str(source), "", "2024-01-31", "shares", layout, out=str(root / "out"), root=str(root), run_key=run_key
-    )
+        str(source), symbols="", asof="2024-01-31", dataset="shares", layout=layout, max_restated=0.001,
+        out=str(root / "out"), root=str(root), run_key=run_key,
+    )  # fmt: skip
 
 
 @pytest.fixture
