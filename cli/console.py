@@ -42,8 +42,10 @@ def _told(step: str, facts: dict[str, Any]) -> str:
     if step == "ingest":
         span = f"{facts['first'][:10]} to {facts['last'][:10]}"
         aside = f", {facts['num_quarantined']:,} rows set aside" if facts["num_quarantined"] else ""
+        layouts = f", layout {' and '.join(facts['layouts'])}" if facts["layouts"] else ""
+        added = f", {facts['increment']['added']:,} new" if facts["increment"] else ""
         bars = f"{facts['rows']:,} {facts['interval']} bars of {facts['num_symbols']} symbols, {span}"
-        return f"{bars}, quality {facts['quality']:.3f}{aside}"
+        return f"{bars}{layouts}{added}, quality {facts['quality']:.3f}{aside}"
     if step == "features":
         return f"{facts['rows']:,} rows in {', '.join(facts['views'])}, online store {facts['online']}"
     if step == "assemble":

@@ -8,6 +8,7 @@ from cli.console import Progress, summary
 from cli.options import root_option
 from components.core import family as families
 from components.core.workspace import Workspace
+from components.ingest import MAX_RESTATED
 from pipelines import COMPILED
 from pipelines.local import execute, finished
 from pipelines.request import request
@@ -42,6 +43,18 @@ from pipelines.request import request
 )
 @click.option("--dataset", default="", help="Name under which its models compete.  [default: from the source]")
 @click.option(
+    "--layout",
+    default="",
+    help="What the files look like, such as yahoo or us-dates.  [default: told by their header]",
+)
+@click.option(
+    "--max-restated",
+    type=click.FloatRange(0, 1),
+    default=MAX_RESTATED,
+    show_default=True,
+    help="Share of the bars known already that the source may have changed; 1 allows any, and records it.",
+)
+@click.option(
     "--run-key", default="", help="The same key resumes the same run.  [default: from family, recipe, data and code]"
 )
 @click.option("--fresh", is_flag=True, help="Start this run over, even if it ended or has checkpoints.")
@@ -55,6 +68,8 @@ def run(  # noqa: PLR0917 - click passes by name
     asof: str,
     faults: str,
     dataset: str,
+    layout: str,
+    max_restated: float,
     run_key: str,
     fresh: bool,
     root: Workspace,
@@ -70,6 +85,8 @@ def run(  # noqa: PLR0917 - click passes by name
         asof=asof,
         dataset=dataset,
         faults=faults,
+        layout=layout,
+        max_restated=max_restated,
         run_key=run_key,
         overrides=overrides,
     )

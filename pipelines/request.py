@@ -4,11 +4,13 @@ import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from components.core.errors import DataError
 from components.core.family import Family
 from components.core.files import digest_of, sha256_of
 from components.core.workspace import Workspace, slug
+from components.ingest import MAX_RESTATED
 
 CODE = ("components", "feature_repo", "pipelines")
 DATA_ENDINGS = (".parquet", ".csv")
@@ -21,7 +23,7 @@ class RunRequest:
     family: Family
     workspace: Workspace
     run_key: str
-    arguments: dict[str, str]
+    arguments: dict[str, Any]
     """The pipeline's parameters, as they are passed to it."""
 
     @property
@@ -82,6 +84,8 @@ def request(
     asof: str = "",
     dataset: str = "",
     faults: str = "refuse",
+    layout: str = "",
+    max_restated: float = MAX_RESTATED,
     run_key: str = "",
     overrides: Sequence[str] = (),
 ) -> RunRequest:
@@ -100,6 +104,8 @@ def request(
         "asof": asof,
         "dataset": slug(dataset, what="dataset") if dataset else dataset_of(place),
         "faults": faults,
+        "layout": layout,
+        "max_restated": max_restated,
         "recipe": family.recipe(recipe, tuple(overrides)).canonical(),
         "root": str(workspace.root),
     }

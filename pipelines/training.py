@@ -13,6 +13,7 @@ from kfp import dsl
 from components.assemble.component import assemble
 from components.core.family import Family
 from components.features.component import features
+from components.ingest import MAX_RESTATED
 from components.ingest.component import ingest
 from components.promote.component import promote
 from components.train.component import train
@@ -34,12 +35,23 @@ def training_pipeline(family: Family) -> Any:
         asof: str = "",
         dataset: str = "synthetic",
         faults: str = "refuse",
+        layout: str = "",
+        max_restated: float = MAX_RESTATED,
         recipe: str = default_recipe,
         run_key: str = "manual",
         root: str = "/qf",
     ):
         run = {"run_key": run_key, "root": root}
-        bars = ingest(source=source, symbols=symbols, asof=asof, dataset=dataset, faults=faults, **run)
+        bars = ingest(
+            source=source,
+            symbols=symbols,
+            asof=asof,
+            dataset=dataset,
+            faults=faults,
+            layout=layout,
+            max_restated=max_restated,
+            **run,
+        )
         place(bars, SMALL, cached=False)
         table = features(snapshot=bars.outputs["snapshot"], **run)
         place(table, SMALL, cached=False)

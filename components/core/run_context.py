@@ -146,11 +146,10 @@ def open_run(step: str, *, root: str, run_key: str) -> Generator[RunContext]:
         yield run
     except QuantfoundryError as error:
         run.log.error("%s: %s", type(error).__name__, error)  # noqa: TRY400 - the message is the remedy
-        write_json(
-            folder / "error.json",
-            {"step": step, "kind": type(error).__name__, "message": str(error), "exit_code": error.exit_code},
-        )
-        progress(event="failed")
+        facts = {"step": step, "kind": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
+        with contextlib.suppress(OSError):  # a full disk must not hide what went wrong: stderr has it
+            write_json(folder / "error.json", facts)
+            progress(event="failed")
         sys.exit(error.exit_code)
     except BaseException:
         run.log.exception("the step crashed")

@@ -36,6 +36,10 @@ class Workspace:
         """The folder of one run: logs, progress, checkpoints, results."""
         return self.root / "runs" / slug(run_key, what="run key")
 
+    def snapshots(self, dataset: str) -> Path:
+        """The folder of one dataset: its snapshots by digest, and the ledger of them."""
+        return self.root / "snapshots" / slug(dataset, what="dataset")
+
     def model(self, family: str, dataset: str) -> Path:
         """The folder of one registered model: immutable versions and ``latest.json``."""
         return self.root / "models" / family / slug(dataset, what="dataset")

@@ -14,6 +14,8 @@ def ingest(
     asof: str,
     dataset: str,
     faults: str,
+    layout: str,
+    max_restated: float,
     run_key: str,
     root: str,
     snapshot: dsl.Output[dsl.Dataset],
@@ -22,6 +24,17 @@ def ingest(
     """Read the bars of a source, check every row, keep an immutable snapshot and a quality report."""
     from components.ingest.snapshot import ingest
 
-    places = {"out": snapshot.path, "quality": quality.path, "root": root, "run_key": run_key}
-    facts = ingest(source, symbols, asof, dataset, faults, **places)
+    facts = ingest(
+        source,
+        symbols=symbols,
+        asof=asof,
+        dataset=dataset,
+        faults=faults,
+        layout=layout,
+        max_restated=max_restated,
+        out=snapshot.path,
+        quality=quality.path,
+        root=root,
+        run_key=run_key,
+    )
     snapshot.metadata.update(facts)

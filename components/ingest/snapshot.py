@@ -2,6 +2,8 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,12 @@ from typing import Any
 from components.core.clock import Clock
 from components.core.errors import UsageError
 from components.core.files import atomic_file, checked_symbol
-from components.core.run_context import open_run
-from components.market.quality import assess
+from components.core.run_context import RunContext, open_run
+from components.market import synthetic
+from components.market.bars import Input
+from components.market.checks import Rows
+from components.market.history import History, append_snapshot
+from components.market.quality import Assessment, assess
 from components.market.quality_report import render
 from components.market.quarantine import refuse_unfit, set_aside, sound
 from components.market.readers import bars_of, read_rows
@@ -61,42 +67,78 @@ def checked_policy(text: str) -> str:
     return text
 
 
+def layouts(inputs: Sequence[Input]) -> dict[str, int]:
+    """Return how many files had which layout, by its name."""
+    return dict(sorted(Counter(item.layout for item in inputs if item.sha256).items()))
+
+
+def _warn(run: RunContext, inputs: Sequence[Input], increment: Mapping[str, Any]) -> None:
+    """Log what a person should look at."""
+    for item in inputs:
+        if item.note:
+            run.log.warning("%s: %s", item.name, item.note)
+    for key in ("late", "restated", "removed", "removed_symbols"):
+        if increment.get(key):
+            run.log.warning("since snapshot %s: %s=%s", increment["previous"][:12], key, increment[key])
+
+
+def _assessed(run: RunContext, parts: Sequence[Rows], moment: datetime, page_at: Path, **said: str) -> Assessment:
+    """Return the quality of the rows; the report is there even if they are refused afterwards."""
+    found = assess(parts, asof=moment)
+    page = render(found, **said).encode()
+    for path in (run.folder / REPORT, page_at):
+        with atomic_file(path) as file:
+            file.write(page)
+    run.log.info("quality score %.4f, report %s", found.score, run.folder / REPORT)
+    for issue in found.issues() if not found.fit else ():
+        run.log.warning("%s", issue)
+    return found
+
+
 def ingest(
     source: str,
+    *,
     symbols: str,
     asof: str,
     dataset: str,
     faults: str,
-    *,
+    layout: str,
+    max_restated: float,
     out: str,
     quality: str,
     root: str,
     run_key: str,
 ) -> dict[str, Any]:
-    """Write the snapshot to ``out`` and the quality report to ``quality``; return the snapshot's facts."""
+    """Write the snapshot to ``out`` and the quality report to ``quality``; return the snapshot's facts.
+
+    A source that was ingested before adds only what is new to the dataset's history; a synthetic
+    market has none, since every one is a world of its own.
+    """
     with open_run("ingest", root=root, run_key=run_key) as run:
-        policy = checked_policy(faults)
-        moment = as_of(asof, run.clock)
-        parts = read_rows(source, symbols=wanted_symbols(symbols))
-        found = assess(parts, asof=moment)
-        page = render(found, dataset=dataset, source=source, faults=policy).encode()
-        for path in (run.folder / REPORT, Path(quality)):
-            with atomic_file(path) as file:
-                file.write(page)
-        run.log.info("quality score %.4f, report %s", found.score, run.folder / REPORT)
-        for issue in found.issues() if not found.fit else ():
-            run.log.warning("%s", issue)
+        policy, moment, wanted = checked_policy(faults), as_of(asof, run.clock), wanted_symbols(symbols)
+        parts: Sequence[Rows] = read_rows(source, symbols=wanted, layout=layout)
+        found = _assessed(run, parts, moment, Path(quality), dataset=dataset, source=source, faults=policy)
         aside = None
         if policy == "quarantine":
             refuse_unfit(found, source=source)
             parts, aside = sound(found), set_aside(found)
         bars = bars_of(parts, source=source, asof=moment)
-        manifest = write_snapshot(
-            Path(out), bars, source=source, dataset=dataset, asof=moment, quality=found.facts(), quarantine=aside
-        )
+        named: dict[str, Any] = {"source": source, "dataset": dataset, "asof": moment}
+        named |= {"quality": found.facts(), "quarantine": aside}
+        if source.startswith(f"{synthetic.SCHEME}:"):
+            manifest = write_snapshot(Path(out), bars, **named)
+        else:
+            history = History(run.workspace.snapshots(dataset))
+            manifest = append_snapshot(
+                history, bars, Path(out), **named, symbols=wanted, created=run.clock(), max_restated=max_restated
+            )
         facts = {key: manifest[key] for key in ("digest", "source", "dataset", "interval", "rows", "first", "last")}
         facts["num_symbols"] = len(manifest["symbols"])
         facts["quality"] = round(found.score, 6)
         facts["num_quarantined"] = 0 if aside is None else aside.num_rows
+        facts["layouts"] = layouts(bars.inputs)
+        facts["increment"] = manifest["increment"]
+        run.log.info("read layouts=%s", facts["layouts"])
+        _warn(run, bars.inputs, manifest["increment"])
         run.record(**facts)
         return facts

@@ -26,6 +26,23 @@ SCHEMA: Final = pa.schema(
 
 
 @dataclass(frozen=True)
+class Input:
+    """One file that bars were read from."""
+
+    name: str
+    """Its path or address."""
+    layout: str
+    """The declared layout that it has."""
+    rows: int
+    """Rows below its header, chosen or not."""
+    num_bytes: int = 0
+    sha256: str = ""
+    """Of its bytes; empty where there is no file."""
+    note: str = ""
+    """What a person should know about it; empty where nothing is odd."""
+
+
+@dataclass(frozen=True)
 class Bars:
     """A checked bars table and how far apart its bars are."""
 
@@ -33,3 +50,5 @@ class Bars:
     interval: Interval
     bar_seconds: int
     """Seconds that a bar covers: a day, or the median spacing of intraday bars."""
+    inputs: tuple[Input, ...] = ()
+    """Where they were read from."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from components.core.errors import DataError
 from components.core.files import SYMBOL
-from components.market.bars import OHLC
+from components.market.bars import OHLC, Input
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,6 +58,8 @@ class Rows:
     """Open, high, low, close, volume and, where the file has it, adj_close."""
     faults: Sequence[Fault]
     """What parsing the times found already."""
+    source: Input
+    """The file, for the manifest."""
     events: Mapping[str, Floats] = field(default_factory=dict[str, Floats])
     """Cash dividend per share and split factor (new shares per old) that go ex on the bar, where the file has them."""
 

@@ -4,6 +4,7 @@
 # pyright: reportUnknownArgumentType=false
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -15,11 +16,13 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from components.core.errors import DataError, UsageError
-from components.core.files import SYMBOL, checked_symbol
+from components.core.files import SYMBOL, checked_symbol, sha256_of
 from components.market import synthetic
-from components.market.bars import DAY_S, OHLC, SCHEMA, SESSION_KNOWN_AT, Bars
+from components.market.bars import DAY_S, OHLC, SCHEMA, SESSION_KNOWN_AT, Bars, Input
 from components.market.checks import Rows, check
-from components.market.layout import Layout, layout_of
+from components.market.csv_header import CsvHeader, csv_header
+from components.market.layout import Layout, declared, layout_of, order_note, plain_times
+from components.market.stacked import FIELDS, unstacked
 from components.market.times import parse_times
 
 MAX_CELLS: Final = 200_000_000
@@ -30,27 +33,28 @@ MAX_CSV_BYTES: Final = 2**30
 _CSV_ROW = re.compile(r"Row #(\d+)")
 
 
-def read_bars(source: str, *, symbols: tuple[str, ...] = (), asof: datetime) -> Bars:
+def read_bars(source: str, *, symbols: tuple[str, ...] = (), asof: datetime, layout: str = "") -> Bars:
     """Return the bars of ``source`` that were known at ``asof``, for ``symbols`` or, if none are named, for all.
 
-    Rows of symbols that were not asked for are not checked.
+    Rows of symbols that were not asked for are not checked. ``layout`` names what the files look
+    like (``layout.LAYOUTS``); empty means to tell it by each file's header.
 
     Raises:
-        UsageError: If the source is of no known kind, or a symbol is not in it.
+        UsageError: If the source is of no known kind, or a symbol or the layout does not exist.
         DataError: If a file is missing, unreadable or too large, or holds a row that cannot be trusted.
     """
-    return bars_of(read_rows(source, symbols=symbols), source=source, asof=asof)
+    return bars_of(read_rows(source, symbols=symbols, layout=layout), source=source, asof=asof)
 
 
-def read_rows(source: str, *, symbols: tuple[str, ...] = ()) -> list[Rows]:
+def read_rows(source: str, *, symbols: tuple[str, ...] = (), layout: str = "") -> list[Rows]:
     """Return the rows of each file of ``source``, parsed and not yet believed.
 
     Raises:
-        UsageError: If the source is of no known kind, or a symbol is not in it.
+        UsageError: If the source is of no known kind, or a symbol or the layout does not exist.
         DataError: If a file is missing, unreadable or too large, or has not the columns of bars.
     """
     wanted = frozenset(checked_symbol(symbol, file="symbols") for symbol in symbols)
-    parts = _read(source, wanted)
+    parts = _read(source, wanted, layout)
     _refuse_unknown(wanted, parts, source)
     if len({rows.is_session for rows in parts}) > 1:
         raise DataError(
@@ -80,14 +84,15 @@ def bars_of(parts: Sequence[Rows], *, source: str, asof: datetime) -> Bars:
     if bar_seconds == 0:
         raise DataError("no symbol has two bars", file=source, remedy="The bar length is measured from their distance")
     table = _table(parts, np.array(names, dtype=object)[symbol[order]], timestamp[order], order, bar_seconds)
-    return Bars(table, "daily" if is_session else "intraday", bar_seconds)
+    inputs = tuple(rows.source for rows in parts)
+    return Bars(table, "daily" if is_session else "intraday", bar_seconds, inputs)
 
 
-def _read(source: str, wanted: frozenset[str]) -> list[Rows]:
+def _read(source: str, wanted: frozenset[str], layout: str) -> list[Rows]:
+    if layout:
+        declared(layout)
     if source.startswith(f"{synthetic.SCHEME}:"):
-        table = synthetic.market(synthetic.parse_source(source))
-        sessions = table.set_column(1, "date", table["timestamp"].cast(pa.date32())).drop_columns(["known_at"])
-        return [_rows(sessions, layout_of(sessions.column_names, file=source, symbol_required=True), source, wanted)]
+        return [_synthetic_rows(source, wanted)]
     if "://" in source:
         raise UsageError(f"{source!r:.120}: want a path or {synthetic.SCHEME}://. Copy the data to this machine first")
     path = Path(source)
@@ -96,14 +101,21 @@ def _read(source: str, wanted: frozenset[str]) -> list[Rows]:
         if not files:
             raise DataError("holds no .csv file", file=source, remedy="Put one CSV file per symbol there")
         _refuse_large(sum(file.stat().st_size for file in files), source)
-        return [_csv_rows(file, wanted) for file in files]
+        return [_csv_rows(file, wanted, layout) for file in files]
     if not path.is_file():
         raise DataError("no such file or folder", file=source, remedy="Check the path")
     if path.suffix.lower() in (".parquet", ".pq"):
-        return [_parquet_rows(path, wanted)]
+        return [_parquet_rows(path, wanted, layout)]
     if path.suffix.lower() == ".csv":
-        return [_csv_rows(path, wanted)]
+        return [_csv_rows(path, wanted, layout)]
     raise DataError("not a kind of file that is read", file=source, remedy="Give a .parquet or .csv file, or a folder")
+
+
+def _synthetic_rows(source: str, wanted: frozenset[str]) -> Rows:
+    table = synthetic.market(synthetic.parse_source(source))
+    sessions = table.set_column(1, "date", table["timestamp"].cast(pa.date32())).drop_columns(["known_at"])
+    layout = layout_of(sessions.column_names, lambda _: "", file=source, symbol_required=True)
+    return _rows(sessions, layout, Input(source, layout.name, sessions.num_rows), wanted)
 
 
 def _refuse_empty(path: Path) -> None:
@@ -118,7 +130,7 @@ def _refuse_large(num_bytes: int, file: str) -> None:
         )
 
 
-def _parquet_rows(path: Path, wanted: frozenset[str]) -> Rows:
+def _parquet_rows(path: Path, wanted: frozenset[str], asked: str) -> Rows:
     file = str(path)
     _refuse_empty(path)
     try:
@@ -127,33 +139,68 @@ def _parquet_rows(path: Path, wanted: frozenset[str]) -> Rows:
             if cells > MAX_CELLS:
                 remedy = "Split it, or keep only the columns of bars"
                 raise DataError(f"{cells} cells, at most {MAX_CELLS} are read", file=file, remedy=remedy)
-            layout = layout_of(parquet.schema_arrow.names, file=file, symbol_required=True)
+            layout = layout_of(
+                parquet.schema_arrow.names,
+                lambda name: _first_text(parquet, name),
+                asked=asked,
+                file=file,
+                symbol_required=True,
+            )
             table = parquet.read(columns=[layout.time, *layout.columns.values(), *layout.events.values()])
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0][:160]
         remedy = "It is truncated, damaged or not parquet; write it again"
         raise DataError(f"cannot be read ({reason})", file=file, remedy=remedy) from None
-    return _rows(table, layout, file, wanted)
+    return _rows(table, layout, _input(path, layout, table), wanted)
 
 
-def _csv_rows(path: Path, wanted: frozenset[str]) -> Rows:
+def _first_text(parquet: pq.ParquetFile, name: str) -> str:
+    """Return the first value of a column that holds texts or whole numbers, which alone have several readings."""
+    kind = parquet.schema_arrow.field(name).type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
+        return ""
+    batch = next(parquet.iter_batches(batch_size=1, columns=[name]), None)
+    return "" if batch is None or batch.num_rows == 0 else str(batch.column(0)[0].as_py())
+
+
+def _input(path: Path, layout: Layout, table: pa.Table) -> Input:
+    return Input(str(path), layout.name, table.num_rows, path.stat().st_size, sha256_of(path))
+
+
+def _csv_rows(path: Path, wanted: frozenset[str], asked: str) -> Rows:
     file = str(path)
     _refuse_empty(path)
     _refuse_large(path.stat().st_size, file)
     content = path.read_bytes()
     try:
-        header = content.partition(b"\n")[0].decode("utf-8-sig")
         content.decode()
     except UnicodeDecodeError as error:
         row = content.count(b"\n", 0, error.start) or None
         raise DataError(f"not UTF-8 text ({error.reason})", file=file, row=row, remedy="Save it as UTF-8") from None
-    layout = layout_of([name.strip('"\r') for name in header.split(",")], file=file, symbol_required=False)
+    header = csv_header(content, asked=asked, file=file)
+    if header.tickers:
+        plain = (header.names[0], "symbol", *FIELDS)
+        layout = layout_of(plain, lambda _: header.first[0], asked="yfinance", file=file, symbol_required=True)
+    else:
+        layout = layout_of(header.names, header.cell, asked=asked, file=file, symbol_required=False)
+    table = _csv_table(content, header, layout, file)
+    if not header.tickers:
+        return _rows(table, layout, _input(path, layout, table), wanted)
+    long, place = unstacked(table, layout.time, header.tickers, file=file)
+    if "Adj Close" not in long.column_names:
+        layout = replace(layout, columns={key: name for key, name in layout.columns.items() if key != "adj_close"})
+    return _rows(long, layout, _input(path, layout, table), wanted, place)
+
+
+def _csv_table(content: bytes, header: CsvHeader, layout: Layout, file: str) -> pa.Table:
     texts = {layout.columns.get("symbol"), layout.time}
-    used = [layout.time, *layout.columns.values(), *layout.events.values()]
+    used = header.names if header.tickers else [layout.time, *layout.columns.values(), *layout.events.values()]
     try:
-        table = csv.read_csv(
+        return csv.read_csv(
             pa.BufferReader(content),
-            read_options=csv.ReadOptions(use_threads=False),  # only then do its errors name the row
+            read_options=csv.ReadOptions(  # without threads, as only then its errors name the row
+                use_threads=False, column_names=header.names, skip_rows=header.rows
+            ),
             convert_options=csv.ConvertOptions(
                 include_columns=used,
                 column_types={name: pa.string() if name in texts else pa.float64() for name in used},
@@ -162,26 +209,35 @@ def _csv_rows(path: Path, wanted: frozenset[str]) -> Rows:
     except pa.ArrowException as error:
         reason = str(error).splitlines()[0][:160]
         found = _CSV_ROW.search(reason)
-        row = int(found[1]) - 1 if found else None  # it counts the header
+        row = int(found[1]) - header.rows if found else None
         raise DataError(f"not a table of bars ({reason})", file=file, row=row, remedy="Correct the row") from None
-    return _rows(table, layout, file, wanted)
 
 
-def _rows(table: pa.Table, layout: Layout, file: str, wanted: frozenset[str]) -> Rows:
+def _rows(
+    table: pa.Table,
+    layout: Layout,
+    source: Input,
+    wanted: frozenset[str],
+    number: npt.NDArray[np.int64] | None = None,
+) -> Rows:
     """Return the rows of the wanted symbols; those with a symbol that is none stay, to be refused."""
+    file = source.name
     if table.num_rows == 0:
         raise DataError("the file has no rows", file=file, remedy="Write it again")
     names, symbol = _symbols(table, layout, file)
-    number = np.arange(1, table.num_rows + 1)
+    number = np.arange(1, table.num_rows + 1) if number is None else number
     if wanted:
         kept = np.array([name in wanted or not SYMBOL.fullmatch(name) for name in names], dtype=np.bool_)[symbol]
         table, symbol, number = table.filter(pa.array(kept)), symbol[kept], number[kept]
-    timestamp, faults = parse_times(table[layout.time], is_session=layout.is_session, file=file, name=layout.time)
+    times, form, odd = plain_times(table[layout.time], layout, file=file)
+    timestamp, faults = parse_times(times, is_session=layout.is_session, file=file, name=layout.time)
+    source = replace(source, layout=form, note=order_note(symbol, timestamp, layout))
     numbers = {
         name: _numbers(table[column], file, column) for name, column in layout.columns.items() if name != "symbol"
     }
     events = {name: _numbers(table[column], file, column) for name, column in layout.events.items()}
-    return Rows(file, number, names, symbol, timestamp, layout.time, layout.is_session, numbers, faults, events)
+    found = [*odd, *faults]
+    return Rows(file, number, names, symbol, timestamp, layout.time, layout.is_session, numbers, found, source, events)
 
 
 def _symbols(table: pa.Table, layout: Layout, file: str) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:

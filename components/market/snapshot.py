@@ -2,6 +2,8 @@
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownParameterType=false
 # pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +19,7 @@ from components.market.bars import SCHEMA, Bars
 FORMAT: Final = 1
 BARS: Final = "bars.parquet"
 QUARANTINE: Final = "quarantine.parquet"
+LATER: Final = "later.parquet"
 MANIFEST: Final = "manifest.json"
 _ROW_GROUP_ROWS: Final = 262_144
 
@@ -28,23 +31,28 @@ def write_snapshot(
     source: str,
     dataset: str,
     asof: datetime,
-    quality: dict[str, Any] | None = None,
+    quality: Mapping[str, Any] | None = None,
     quarantine: pa.Table | None = None,
+    later: pa.Table | None = None,
+    increment: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write ``bars.parquet``, then ``manifest.json``, into ``folder`` and return the manifest.
 
     Rows that were set aside go to ``quarantine.parquet``. Equal bars give equal bytes and so an
-    equal ``digest``, whatever the source is called, whenever they were read and whatever was set aside.
+    equal ``digest``, whatever the source is called, whenever they were read and whatever was set
+    aside. ``later`` holds versions of bars that became known after the bar (``increment.merged``)
+    and goes to ``later.parquet``; ``increment`` says what changed since the snapshot before.
     """
     table = bars.table.cast(SCHEMA)
-    if quarantine is not None:
-        _write(folder / QUARANTINE, quarantine)
-    _write(folder / BARS, table)
+    files = {BARS: _write_table(folder / BARS, table)}
+    if later is not None and later.num_rows:
+        files[LATER] = _write_table(folder / LATER, later.cast(SCHEMA))
     range_of = pc.min_max(table["timestamp"])
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "dataset": dataset,
         "source": source,
+        "inputs": [asdict(item) for item in bars.inputs],
         "interval": bars.interval,
         "bar_seconds": bars.bar_seconds,
         "rows": table.num_rows,
@@ -52,18 +60,20 @@ def write_snapshot(
         "first": range_of["min"].as_py().isoformat(),
         "last": range_of["max"].as_py().isoformat(),
         "asof": asof.astimezone(UTC).isoformat(),
-        "files": {BARS: _entry(folder / BARS)},
+        "increment": dict(increment or {}),
+        "files": files,
     }
     if quality is not None:
-        manifest["quality"] = quality
+        manifest["quality"] = dict(quality)
     if quarantine is not None:
-        manifest["quarantine"] = {**_entry(folder / QUARANTINE), "rows": quarantine.num_rows}
+        entry = _write_table(folder / QUARANTINE, quarantine)
+        manifest["quarantine"] = {**entry, "rows": quarantine.num_rows}
     manifest["digest"] = _digest(manifest)
     write_json(folder / MANIFEST, manifest)
     return manifest
 
 
-def _write(path: Path, table: pa.Table) -> None:
+def _write_table(path: Path, table: pa.Table) -> dict[str, Any]:
     with atomic_file(path) as file:
         pq.write_table(
             table,
@@ -73,9 +83,6 @@ def _write(path: Path, table: pa.Table) -> None:
             row_group_size=_ROW_GROUP_ROWS,
             write_page_checksum=True,
         )
-
-
-def _entry(path: Path) -> dict[str, Any]:
     return {"sha256": sha256_of(path), "bytes": path.stat().st_size}
 
 
@@ -90,16 +97,25 @@ def read_snapshot(folder: Path) -> tuple[pa.Table, dict[str, Any]]:
         raise ArtifactError(f"{folder}: snapshot format {manifest.get('format')!r}, this version reads {FORMAT}")
     if _digest(manifest) != manifest.get("digest"):
         raise ArtifactError(f"{folder / MANIFEST}: its digest does not fit. It was altered; run ingest again")
-    path = folder / BARS
-    if not path.is_file():
-        raise ArtifactError(f"{path}: missing, though the manifest lists it. Run ingest again")
-    if sha256_of(path) != manifest["files"][BARS]["sha256"]:
-        raise ArtifactError(f"{path}: sha256 differs from the manifest. It was altered; run ingest again")
+    for name, facts in manifest["files"].items():
+        if not (folder / name).is_file():
+            raise ArtifactError(f"{folder / name}: missing, though the manifest lists it. Run ingest again")
+        if sha256_of(folder / name) != facts["sha256"]:
+            raise ArtifactError(f"{folder / name}: sha256 differs from the manifest. It was altered; run ingest again")
+    return _read_table(folder / BARS), manifest
+
+
+def read_later(folder: Path) -> pa.Table:
+    """Return the versions of bars that became known after their bar; read the snapshot first, which checks the file."""
+    return _read_table(folder / LATER) if (folder / LATER).is_file() else SCHEMA.empty_table()
+
+
+def _read_table(path: Path) -> pa.Table:
     with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
         table = parquet.read()
     if not table.schema.equals(SCHEMA):
         raise ArtifactError(f"{path}: columns {table.column_names}, want {SCHEMA.names}. Run ingest again")
-    return table, manifest
+    return table
 
 
 def _digest(manifest: dict[str, Any]) -> str:

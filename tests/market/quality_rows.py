@@ -7,6 +7,7 @@ import exchange_calendars
 import numpy as np
 import numpy.typing as npt
 
+from components.market.bars import Input
 from components.market.checks import Rows
 
 ASOF = datetime(2027, 1, 1, tzinfo=UTC)
@@ -57,6 +58,7 @@ def rows(
         is_session=is_session,
         numbers=numbers,
         faults=[],
+        source=Input("planted.parquet", "plain", len(close)),
         events=events,
     )
 

@@ -94,7 +94,7 @@ def test_csv_that_is_too_large_is_refused_before_it_is_read(tmp_path: Path) -> N
         (HEADER + DAY + "2024-01-03,10,11\n", 2, "Expected 6 columns, got 3"),
         (HEADER + DAY + DAY.replace("-02,10,", "-03,ten,"), 2, "invalid value 'ten'"),
         (HEADER + DAY + DAY.replace("-02,10,", "-03,,"), 2, "a price must be a number > 0"),
-        (HEADER + DAY.replace("2024-01-02", "02/01/2024"), 1, "not a day"),
+        (HEADER + DAY.replace("2024-01-02", "02.01.2024"), 1, "not a day"),
         (HEADER + '"2024-01-02,10,11\n', 1, "Expected 6 columns"),
     ],
 )

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from components.market.bars import Input
 from components.market.checks import Rows
 from components.market.quality import Assessment, assess
 from components.market.quarantine import refuse_unfit, set_aside, sound
@@ -53,6 +54,7 @@ def framed(frame: pd.DataFrame, columns: dict[str, str], *, time: str, zone: str
             is_session=time == "date",
             numbers={ours: frame[theirs].to_numpy(np.float64) for ours, theirs in columns.items()},
             faults=[],
+            source=Input("shaped here", "plain", len(frame)),
         )
     ]
 

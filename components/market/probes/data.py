@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from components.core.errors import DataError
 from components.core.files import SYMBOL
 from components.market.bars import OHLC
-from components.market.layout import TIME_SPELLINGS
+from components.market.layout import PLAIN
 from components.market.probes import Finding, Report
 from components.market.probes.lookahead import CLAIMS
 from components.market.probes.shift import Series, shifted
@@ -29,7 +29,7 @@ OURS: Final = (*CLAIMS, "decision_time")
 _LATER: Final = (("known_at", "timestamp"), ("event_timestamp", "timestamp"), ("created", "event_timestamp"),
                  ("decision_time", "timestamp"))  # fmt: skip
 _MICROSECONDS: Final = pa.timestamp("us", tz="UTC")
-_NOT_FEATURES: Final = frozenset({"symbol", *TIME_SPELLINGS, *OURS})
+_NOT_FEATURES: Final = frozenset({"symbol", *PLAIN.times, *OURS})
 
 Bools = npt.NDArray[np.bool_]
 
@@ -46,10 +46,10 @@ def data(
     Raises:
         DataError: If there is no time column, or no column that ``keys`` name.
     """
-    time = next((spelling for spelling in TIME_SPELLINGS if spelling in table.column_names), None)
+    time = next((spelling for spelling in PLAIN.times if spelling in table.column_names), None)
     missing = [key for key in keys if key not in table.column_names]
     if time is None or missing:
-        wanted = ", ".join(missing) if missing else f"{' or '.join(TIME_SPELLINGS)}"
+        wanted = ", ".join(missing) if missing else f"{' or '.join(PLAIN.times)}"
         found = ", ".join(table.column_names)[:200]
         raise DataError(f"no column {wanted}; found {found}", file=name, remedy="Name the time and the keys")
     keys = tuple(keys) or tuple(key for key in ("symbol",) if key in table.column_names)
@@ -78,9 +78,9 @@ def _times(table: pa.Table, name: str) -> tuple[dict[str, Times], list[Finding]]
     findings: list[Finding] = []
     for column in table.column_names:
         kind = table.schema.field(column).type
-        if column not in (*TIME_SPELLINGS, *OURS):
+        if column not in (*PLAIN.times, *OURS):
             continue
-        is_session = TIME_SPELLINGS.get(column, False)
+        is_session = PLAIN.times.get(column, False)
         if pa.types.is_timestamp(kind) and (found := _finer(table[column], column)):
             findings.append(found)
             continue
