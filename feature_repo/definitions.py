@@ -5,6 +5,7 @@ longest legal gap between two rows. ``created`` is when the value was known, so 
 can be asked what was known at a time, not only what was true of it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,12 +15,44 @@ from feast.data_format import ParquetFormat
 from feast.types import Float64, String
 
 from components.core import family
-from components.market.columns import PRICES, TECHNICAL
+from components.market.columns import CHARACTERISTICS, CONTEXT, MACD, PRICES, RETURNS, SPECTRAL, TECHNICAL
 
 OWNER = "market-data"
 TECHNICAL_VIEW = "technical_v1"
+RETURNS_VIEW = "returns_v1"
+CHARACTERISTICS_VIEW = "characteristics_v1"
+SPECTRAL_VIEW = "spectral_v1"
+CONTEXT_VIEW = "context_v1"
 
 SYMBOL = Entity(name="symbol", join_keys=["symbol"], value_type=ValueType.STRING, description="A traded instrument.")
+MARKET = Entity(name="market", join_keys=["market"], value_type=ValueType.STRING, description="A market, such as US.")
+
+UNITS: Mapping[str, Mapping[str, str]] = {
+    TECHNICAL_VIEW: {
+        **dict.fromkeys((*TECHNICAL, *MACD), "price"),
+        "volume": "shares",
+        "rsi_14": "percent",
+        "bb_width": "fraction",
+        "bb_percent": "fraction",
+    },
+    RETURNS_VIEW: {**dict.fromkeys(RETURNS, "fraction"), **dict.fromkeys(("vol_21d", "vol_63d"), "fraction per year")},
+    CHARACTERISTICS_VIEW: dict(
+        zip(CHARACTERISTICS, ("ratio", "exponent", "regime: 0 low, 1 normal, 2 high"), strict=True)
+    ),
+    SPECTRAL_VIEW: {
+        **dict.fromkeys(SPECTRAL, "fraction"),
+        **{name: "log price" for name in SPECTRAL if name.startswith("wavelet")},
+        "fractal_dimension_126": "dimension",
+        "correlation_30": "correlation",
+    },
+    CONTEXT_VIEW: {
+        **dict.fromkeys(CONTEXT, "fraction"),
+        "spy_vol_21d": "fraction per year",
+        "yield_slope": "percentage points",
+        "gdelt_avg_tone": "GDELT tone points",
+    },
+}
+"""The columns of each view, in their order, with their units."""
 
 
 @dataclass(frozen=True)
@@ -31,29 +64,20 @@ class Definitions:
     services: list[FeatureService]
 
 
-def _unit(column: str) -> str:
-    if column == "volume":
-        return "shares"
-    if column in {"rsi_14", "bb_percent", "bb_width"}:
-        return "percent" if column == "rsi_14" else "fraction"
-    return "price"
-
-
-def technical(folder: Path) -> FeatureView:
-    """Return the view of forward-adjusted prices and indicators, one row per symbol and bar."""
+def _view(name: str, folder: Path, *, entity: Entity, cadence: str, tags: Mapping[str, str]) -> FeatureView:
     return FeatureView(
-        name=TECHNICAL_VIEW,
-        entities=[SYMBOL],
+        name=name,
+        entities=[entity],
         ttl=timedelta(days=5),
         owner=OWNER,
-        tags={"cadence": "bar", "schema": "1", "inputs": ",".join(PRICES)},
+        tags={"cadence": cadence, "schema": "1", **tags},
         schema=[
-            Field(name="symbol", dtype=String),
-            *(Field(name=column, dtype=Float64, tags={"unit": _unit(column)}) for column in TECHNICAL),
+            Field(name=entity.name, dtype=String),
+            *(Field(name=column, dtype=Float64, tags={"unit": unit}) for column, unit in UNITS[name].items()),
         ],
         source=FileSource(
-            name=f"{TECHNICAL_VIEW}_source",
-            path=str(folder / f"{TECHNICAL_VIEW}.parquet"),
+            name=f"{name}_source",
+            path=str(folder / f"{name}.parquet"),
             file_format=ParquetFormat(),
             timestamp_field="event_timestamp",
             created_timestamp_column="created",
@@ -61,9 +85,25 @@ def technical(folder: Path) -> FeatureView:
     )
 
 
+def _views(folder: Path) -> list[FeatureView]:
+    """Return all views; each symbol view has one row per symbol and bar, the context one per session."""
+    of_bars = {"inputs": ",".join(PRICES)}
+    of_market = {"inputs": "close,benchmark"}
+    return [
+        _view(TECHNICAL_VIEW, folder, entity=SYMBOL, cadence="bar", tags=of_bars),
+        _view(SPECTRAL_VIEW, folder, entity=SYMBOL, cadence="bar", tags=of_market),
+        _view(RETURNS_VIEW, folder, entity=SYMBOL, cadence="day", tags=of_market),
+        _view(CHARACTERISTICS_VIEW, folder, entity=SYMBOL, cadence="day", tags={"inputs": "close,volume,benchmark"}),
+        _view(CONTEXT_VIEW, folder, entity=MARKET, cadence="day", tags={"inputs": "funds,yields,tone"}),
+    ]
+
+
 def definitions(folder: Path) -> Definitions:
-    """Return everything that the store holds when its files lie in ``folder``."""
-    views = {view.name: view for view in [technical(folder)]}
+    """Return everything that the store holds when its files lie in ``folder``.
+
+    A view without a file there (intraday bars have no daily features) is registered, but cannot be read.
+    """
+    views = {view.name: view for view in _views(folder)}
     services = [
         FeatureService(
             name=member.feature_service,
@@ -73,4 +113,4 @@ def definitions(folder: Path) -> Definitions:
         )
         for member in family.every()
     ]
-    return Definitions(entities=[SYMBOL], views=list(views.values()), services=services)
+    return Definitions(entities=[SYMBOL, MARKET], views=list(views.values()), services=services)

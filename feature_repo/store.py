@@ -3,6 +3,7 @@
 # pyright: reportUnknownParameterType=false
 
 import string
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -57,8 +58,8 @@ def require(store: FeatureStore, wanted: Definitions) -> None:
         raise ArtifactError(f"feature registry lists {len(found)} objects but not {', '.join(missing)}. Apply again")
 
 
-def materialize(store: FeatureStore, folder: Path, *, first: datetime, last: datetime) -> bool:
-    """Load the newest values up to ``last`` into the online store; return False if it is newer already.
+def materialize(store: FeatureStore, folder: Path, *, views: Sequence[str], first: datetime, last: datetime) -> bool:
+    """Load the newest values of ``views`` up to ``last`` into the online store; return False if it is newer already.
 
     The window always reaches back to ``first``: a late row is not lost, and the first run is a full load.
     """
@@ -67,7 +68,9 @@ def materialize(store: FeatureStore, folder: Path, *, first: datetime, last: dat
         before = datetime.fromisoformat(read_json(mark)["last"]) if mark.exists() else None
         if before is not None and last < before:
             return False
-        store.materialize(start_date=first - timedelta(seconds=1), end_date=last + timedelta(seconds=1))
+        store.materialize(
+            start_date=first - timedelta(seconds=1), end_date=last + timedelta(seconds=1), feature_views=list(views)
+        )
         write_json(mark, {"last": last.astimezone(UTC).isoformat()})
         _close_duckdb()
     return True

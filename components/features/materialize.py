@@ -10,24 +10,28 @@ import pyarrow.parquet as pq
 
 from components.core.files import digest_of, fresh_folder, sha256_of, write_json
 from components.core.run_context import open_run
-from components.features.technical import technical_table
+from components.features.tables import bar_panel, feature_tables
 from components.market.snapshot import read_snapshot
-from feature_repo.definitions import TECHNICAL_VIEW
 from feature_repo.store import apply, materialize, open_store
 
 
-def write_features(table: pa.Table, snapshot: dict[str, Any], out: Path) -> dict[str, Any]:
-    """Write the table and its manifest to ``out`` and return the manifest."""
-    name = f"{TECHNICAL_VIEW}.parquet"
+def write_features(bars: pa.Table, snapshot: dict[str, Any], out: Path) -> dict[str, Any]:
+    """Write one parquet file per feature view and their manifest to ``out``; return the manifest."""
+    panel = bar_panel(bars)
     with fresh_folder(out) as folder:
-        pq.write_table(table, folder / name, compression="zstd", write_page_checksum=True)
+        files: dict[str, str] = {}
+        for view, table in feature_tables(panel, snapshot["interval"]):
+            path = folder / f"{view}.parquet"
+            pq.write_table(table, path, compression="zstd", write_page_checksum=True)
+            files[path.name] = sha256_of(path)
         manifest = {
             "dataset": snapshot["dataset"],
             "source": snapshot["source"],
             "interval": snapshot["interval"],
             "snapshot_digest": snapshot["digest"],
-            "rows": table.num_rows,
-            "files": {name: sha256_of(folder / name)},
+            "benchmark": panel.benchmark_name,
+            "rows": bars.num_rows,
+            "files": files,
         }
         manifest["digest"] = digest_of([manifest["snapshot_digest"], manifest["files"]])
         write_json(folder / "manifest.json", manifest)
@@ -38,19 +42,21 @@ def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[
     """Write the features to ``out``, register and materialize them; return their facts."""
     with open_run("features", root=root, run_key=run_key) as run:
         bars, facts = read_snapshot(Path(snapshot))
-        table = technical_table(bars)
-        manifest = write_features(table, facts, Path(out))
+        manifest = write_features(bars, facts, Path(out))
         store = open_store(run.workspace.feast, facts["dataset"].replace("-", "_").replace(".", "_"))
         registered = apply(store, Path(out), lock=run.workspace.feast / "registry.lock")
-        moments = table.column("event_timestamp").to_pandas()
+        moments = bars.column("known_at").to_pandas()
         first, last = moments.min().to_pydatetime(), moments.max().to_pydatetime()
-        moved = materialize(store, run.workspace.feast, first=first, last=last)
+        views = [name.removesuffix(".parquet") for name in manifest["files"]]
+        moved = materialize(store, run.workspace.feast, views=views, first=first, last=last)
         if not moved:
             run.log.warning("online store is newer than %s already, left as it is", last)
         result = {
             "digest": manifest["digest"],
             "rows": manifest["rows"],
             "views": [view.name for view in registered.views],
+            "filled": views,
+            "benchmark": manifest["benchmark"],
             "online": "filled" if moved else "newer already",
         }
         run.record(**result)

@@ -16,3 +16,49 @@ TECHNICAL = (
     "bb_percent",
 )
 """The inputs of the price-action model, in its order."""
+
+MACD = ("macd", "macd_signal", "macd_hist")
+"""Moving average convergence, 12, 26 and 9 bars, in the currency of the price."""
+
+RETURNS = (
+    "return_1d",
+    "return_5d",
+    "return_21d",
+    "return_63d",
+    "vol_21d",
+    "vol_63d",
+    "drawdown_21d",
+    "drawdown_63d",
+    "rel_strength_21d",
+    "rel_strength_63d",
+)
+"""The health features, over daily bars."""
+
+CHARACTERISTICS = ("beta_252", "hurst_126", "liquidity_regime")
+"""Slow traits of a symbol, over daily bars."""
+
+SPECTRAL = (
+    "wavelet_detail_1",
+    "wavelet_detail_2",
+    "wavelet_detail_3",
+    "wavelet_detail_4",
+    "fourier_slow",
+    "fourier_medium",
+    "fourier_fast",
+    "fourier_entropy",
+    "fractal_dimension_126",
+    "correlation_30",
+)
+"""What the price did at each time scale, how rough its path is and how it moves with the market, over bars."""
+
+CONTEXT = (
+    "spy_return_1d",
+    "spy_return_21d",
+    "spy_vol_21d",
+    "yield_slope",
+    "credit_spread_proxy",
+    "vixy_return_21d",
+    "risk_off_proxy",
+    "gdelt_avg_tone",
+)
+"""What the whole market is in, one row per session."""

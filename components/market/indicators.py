@@ -1,7 +1,8 @@
-"""The fourteen technical features, with TA-Lib's conventions, for all symbols of a panel at once.
+"""The fourteen technical features and MACD, with TA-Lib's conventions, for all symbols of a panel at once.
 
 Sources: Wilder (1978), "New Concepts in Technical Trading Systems" (RSI, ATR); Bollinger (2001),
-"Bollinger on Bollinger Bands". An average is seeded by a plain mean and is NaN until it has seen
+"Bollinger on Bollinger Bands"; Appel (1979), "The Moving Average Convergence-Divergence Trading
+Method". An average is seeded by a plain mean and is NaN until it has seen
 enough bars; Wilder's smoothing weighs the newest bar 1 / period, an EMA weighs it 2 / (period + 1).
 """
 
@@ -10,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from components.market.columns import TECHNICAL
+from components.market.panel import bars_first, symbols_first
 
 Floats = npt.NDArray[np.float64]
 
@@ -18,6 +19,7 @@ WARMUP_BARS: Final = 199
 """Bars at the start of a symbol that lack at least one feature: the slowest EMA needs 200."""
 
 _WILDER, _FAST, _SLOW = 14, 50, 200
+_MACD_FAST, _MACD_SLOW, _MACD_SIGNAL = 12, 26, 9
 _BAND, _BAND_STDS = 20, 2.0
 _NO_WIDTH = 1e-12  # of the price: below it a band is rounding, and its width means nothing
 
@@ -31,27 +33,39 @@ def technical(open: Floats, high: Floats, low: Floats, close: Floats, volume: Fl
     Raises:
         ValueError: If the arrays are not all of one shape [symbol, bar].
     """
-    candles = [np.asarray(values, dtype=np.float64) for values in (open, high, low, close, volume)]
-    if candles[0].ndim != 2 or len({values.shape for values in candles}) != 1:  # noqa: PLR2004
-        raise ValueError(f"want five arrays [symbol, bar] of one shape, got {[values.shape for values in candles]}")
-    # Bars first: the loops over bars then walk through memory in order.
-    opens, highs, lows, closes, volumes = (np.ascontiguousarray(values.T) for values in candles)
-    features = np.empty((*closes.shape, len(TECHNICAL)))
-    columns = (
-        opens,
-        highs,
-        lows,
-        closes,
-        volumes,
-        _rsi(closes),
-        _atr(highs, lows, closes),
-        _ema(closes, _FAST),
-        _ema(closes, _SLOW),
-        *_bands(closes),
+    opens, highs, lows, closes, volumes = bars_first(open, high, low, close, volume)
+    return symbols_first(
+        [
+            opens,
+            highs,
+            lows,
+            closes,
+            volumes,
+            _rsi(closes),
+            _atr(highs, lows, closes),
+            _ema(closes, _FAST),
+            _ema(closes, _SLOW),
+            *_bands(closes),
+        ]
     )
-    for place, values in enumerate(columns):
-        features[..., place] = values
-    return np.ascontiguousarray(features.transpose(1, 0, 2))
+
+
+def macd(close: Floats) -> Floats:
+    """Return the features ``MACD``, [symbol, bar, 3]: the line, its signal and their difference.
+
+    The line is the EMA over 12 bars less that over 26, the signal the EMA of the line over 9. As in TA-Lib,
+    both EMAs are seeded at bar 25, and all three are NaN before the signal's first value at bar 33.
+
+    Raises:
+        ValueError: If ``close`` is not [symbol, bar].
+    """
+    (closes,) = bars_first(close)
+    late = _MACD_SLOW - _MACD_FAST
+    fast = _smoothed(closes, first=late, period=_MACD_FAST, weight=2 / (_MACD_FAST + 1))
+    line = fast - _ema(closes, _MACD_SLOW)
+    signal = _smoothed(line, first=_MACD_SLOW - 1, period=_MACD_SIGNAL, weight=2 / (_MACD_SIGNAL + 1))
+    line[: _MACD_SLOW + _MACD_SIGNAL - 2] = np.nan
+    return symbols_first([line, signal, line - signal])
 
 
 def _smoothed(values: Floats, *, first: int, period: int, weight: float) -> Floats:

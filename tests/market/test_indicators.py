@@ -6,7 +6,8 @@ import talib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.market.indicators import TECHNICAL, WARMUP_BARS, technical
+from components.market.columns import TECHNICAL
+from components.market.indicators import WARMUP_BARS, macd, technical
 
 
 def walk(num_symbols: int, num_bars: int, seed: int = 3) -> list[np.ndarray]:
@@ -47,6 +48,7 @@ def test_the_names_and_their_order_are_the_promised_ones() -> None:
 
 
 @pytest.mark.promise("S3-10")
+@pytest.mark.promise("S4-75")
 @pytest.mark.parametrize("seed", range(5))
 def test_every_feature_equals_talib_with_its_warm_up(seed: int) -> None:
     panel = walk(3, 700, seed)
@@ -57,6 +59,16 @@ def test_every_feature_equals_talib_with_its_warm_up(seed: int) -> None:
         np.testing.assert_allclose(features[symbol], expected, rtol=1e-9, atol=1e-9, equal_nan=True)
     assert np.isnan(features[:, WARMUP_BARS - 1]).any(axis=-1).all()
     assert np.isfinite(features[:, WARMUP_BARS:]).all()
+
+
+@pytest.mark.promise("S4-75")
+@pytest.mark.parametrize("num_bars", [1, 12, 25, 26, 33, 34, 35, 700])
+def test_macd_equals_talib_with_its_warm_up(num_bars: int) -> None:
+    close = walk(3, num_bars)[3]
+    for symbol, values in enumerate(macd(close)):
+        expected = np.stack(talib.MACD(close[symbol], 12, 26, 9), axis=-1)
+        np.testing.assert_allclose(values, expected, rtol=1e-9, atol=1e-9, equal_nan=True)
+        assert np.isnan(values[:33]).all()
 
 
 @pytest.mark.parametrize("num_bars", [1, 2, 14, 15, 16, 19, 20, 21, 49, 50, 51])
