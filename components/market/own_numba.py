@@ -9,7 +9,6 @@ scalar loop over all of them. No fast-math: results equal the definition's bit f
 
 import logging
 import math
-from collections.abc import Callable
 from typing import Any, Final
 
 import numba
@@ -47,14 +46,17 @@ _WAITS: Final = np.array([[_RSI, 0], [_ATR, 2], [_E50, 3], [_E200, 4], [_LINE, 7
 """Columns that are NaN until an average has its first value."""
 
 
-def _jit(function: Callable[..., Any]) -> Any:
-    """Compile at the first call; kept beside the source or in the user's cache folder if one can be written."""
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+def _can_be_cached() -> bool:
+    """Return whether numba finds a folder to keep compiled code in: beside this file, or the user's cache folder."""
     try:
-        return numba.njit(cache=True, **options)(function)
+        numba.njit(cache=True)(_can_be_cached)
     except RuntimeError as error:
-        log.info("indicators are compiled anew in each process", extra={"reason": str(error)[:200]})
-        return numba.njit(**options)(function)
+        log.info("the indicators are compiled anew in each process", extra={"reason": str(error)[:200]})
+        return False
+    return True
+
+
+_jit: Final = numba.njit(nogil=True, error_model="numpy", cache=_can_be_cached())
 
 
 @_jit
