@@ -23,6 +23,8 @@ REGIME_BARS: Final = 252
 LOW, NORMAL, HIGH = 0.0, 1.0, 2.0
 """The liquidity regimes."""
 
+_TILE_SYMBOLS = 8  # a few thousand bars of so many symbols stay in the cache while they are ranked
+
 
 def characteristics(close: Floats, volume: Floats, benchmark: Floats) -> Floats:
     """Return the features ``CHARACTERISTICS``, [symbol, bar, 3], of adjusted daily bars [symbol, bar].
@@ -86,16 +88,19 @@ def liquidity_regime(close: Floats, volume: Floats) -> Floats:
         ValueError: If the arrays are not of one shape [symbol, bar].
     """
     closes, volumes = bars_first(close, volume)
-    illiquidity = _illiquidity(closes, closes * volumes)
-    rank = np.zeros(closes.shape)
-    for bars in range(1, REGIME_BARS + 1):
-        now, before = illiquidity[bars:], illiquidity[:-bars]
-        rank[bars:] += before < now
-        rank[bars:] += 0.5 * (before == now)
-    rank /= REGIME_BARS
-    regime = np.where(rank > 2 / 3, LOW, np.where(rank < 1 / 3, HIGH, NORMAL))
-    unknown = np.isnan(illiquidity) | np.isnan(earlier(illiquidity, REGIME_BARS))
-    return np.ascontiguousarray(np.where(unknown, np.nan, regime).T)
+    illiquidity = np.ascontiguousarray(_illiquidity(closes, closes * volumes).T)
+    rank = np.zeros(illiquidity.shape, dtype=np.int16)  # twice the number of values below, ties once
+    for first in range(0, len(rank), _TILE_SYMBOLS):
+        tile = slice(first, first + _TILE_SYMBOLS)
+        for bars in range(1, REGIME_BARS + 1):
+            before, now = illiquidity[tile, :-bars], illiquidity[tile, bars:]
+            rank[tile, bars:] += before < now
+            rank[tile, bars:] += before <= now
+    third = 2 * REGIME_BARS // 3
+    regime = np.where(rank > 2 * third, LOW, np.where(rank < third, HIGH, NORMAL))
+    past = np.full(illiquidity.shape, np.nan)
+    past[:, REGIME_BARS:] = illiquidity[:, :-REGIME_BARS]
+    return np.where(np.isnan(illiquidity) | np.isnan(past), np.nan, regime)
 
 
 def _illiquidity(close: Floats, money: Floats) -> Floats:

@@ -18,8 +18,8 @@ WAVELET_LEVELS: Final = 4
 FOURIER_BARS: Final = 64
 
 _BANDS = ((1, 4), (4, 13), (13, 33))  # cycles per window: periods 64 to 21.3, 16 to 5.3 and 4.9 to 2 bars
-_NO_POWER = 1e-24  # of the squares: below it the window holds one constant return, and rounding
-_CHUNK_SYMBOLS = 16  # the spectra of this many symbols fit in a few megabytes
+_NO_POWER = 1e-24  # of all power, the mean's too: below it the window holds one constant return, and rounding
+_CHUNK_SYMBOLS = 4  # the spectra of this many symbols fit in a few megabytes
 
 
 def wavelet(close: Floats) -> Floats:
@@ -65,13 +65,13 @@ def fourier(close: Floats) -> Floats:
 
 def _shares(windows: npt.NDArray[np.float64]) -> Floats:
     """Return the band shares and the entropy of ``windows`` [symbol, bar, 64]."""
-    spectrum = np.fft.rfft(windows - windows.mean(axis=-1, keepdims=True), axis=-1)
+    spectrum = np.fft.rfft(windows, axis=-1)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
-    power[..., 0] = 0.0
     power[..., 1:-1] *= 2  # each of these stands for a frequency and its mirror image
-    total = power.sum(axis=-1)
-    squares = FOURIER_BARS * np.square(windows).sum(axis=-1)
-    share = power / np.where(total > _NO_POWER * squares, total, np.nan)[..., None]
-    bands = [share[..., low:high].sum(axis=-1) for low, high in _BANDS]
-    entropy = -(share * np.log(np.where(share == 0, 1.0, share))).sum(axis=-1) / np.log(_BANDS[-1][1] - 1)
-    return np.stack([*bands, entropy], axis=-1)
+    waves = power[..., 1:]  # without the mean
+    total = waves.sum(axis=-1)
+    moving = total > _NO_POWER * power.sum(axis=-1)
+    share = waves / np.where(moving, total, np.nan)[..., None]
+    bands = [share[..., low - 1 : high - 1].sum(axis=-1) for low, high in _BANDS]
+    nats = -(share * np.log(share + np.finfo(np.float64).tiny)).sum(axis=-1)
+    return np.stack([*bands, nats / np.log(share.shape[-1])], axis=-1)
