@@ -30,7 +30,7 @@ $(STAMP):
 	touch $@
 
 lock:  ## resolve again; needs uv
-	uv pip compile pyproject.toml requirements/lock.in --all-extras --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml requirements/lock.in --extra dev --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-package torch --no-emit-index-url --no-emit-find-links -o requirements/lock.txt
 
 clean:

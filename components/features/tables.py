@@ -2,7 +2,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,11 +14,12 @@ from components.market.adjust import Candles, forward_adjusted
 from components.market.bars import Interval
 from components.market.benchmark import benchmark_at, market_index
 from components.market.characteristics import characteristics
-from components.market.columns import CHARACTERISTICS, MACD, PRICES, RETURNS, SPECTRAL, TECHNICAL
+from components.market.columns import CHARACTERISTICS, MACD, OWN, PRICES, RETURNS, SPECTRAL, TECHNICAL
 from components.market.correlation import correlation
 from components.market.fractal import fractal_dimension
-from components.market.indicators import macd, technical
-from components.market.returns import return_features
+from components.market.own import own_features
+from components.market.panel import bars_first
+from components.market.returns import strength_columns
 from components.market.spectral import fourier, wavelet
 from feature_repo.definitions import CHARACTERISTICS_VIEW, RETURNS_VIEW, SPECTRAL_VIEW, TECHNICAL_VIEW
 
@@ -39,6 +40,8 @@ class BarPanel:
     """The place in the panel of each row of the snapshot."""
     candles: Candles
     """Forward-adjusted."""
+    own: Array
+    """[symbol, column, bar]: the columns ``OWN``."""
     benchmark: Array
     """[symbol, bar]: the benchmark's adjusted close as of each bar."""
     benchmark_name: str
@@ -74,6 +77,7 @@ def bar_panel(bars: pa.Table) -> BarPanel:
         row=row,
         column=column,
         candles=adjusted,
+        own=own_features(adjusted.high, adjusted.low, adjusted.close),
         benchmark=benchmark_at(times, level, known_at),
         benchmark_name=BENCHMARK if len(fund) else AVERAGE,
     )
@@ -81,27 +85,31 @@ def bar_panel(bars: pa.Table) -> BarPanel:
 
 def technical_table(panel: BarPanel) -> pa.Table:
     """Return the rows of ``technical_v1``: prices, indicators and MACD."""
-    values = np.concatenate([technical(*panel.candles), macd(panel.candles.close)], axis=-1)
-    return _table(panel, (*TECHNICAL, *MACD), values)
+    return _table(panel, {**dict(zip(PRICES, panel.candles, strict=True)), **_own(panel, (*TECHNICAL, *MACD))})
 
 
 def returns_table(panel: BarPanel) -> pa.Table:
     """Return the rows of ``returns_v1``; the bars must be daily."""
-    return _table(panel, RETURNS, return_features(panel.candles.close, panel.benchmark))
+    strength = [values.T for values in strength_columns(*bars_first(panel.candles.close, panel.benchmark))]
+    return _table(panel, {**_own(panel, RETURNS), **dict(zip(RETURNS[-len(strength) :], strength, strict=True))})
+
+
+def _own(panel: BarPanel, names: tuple[str, ...]) -> dict[str, Array]:
+    return {name: panel.own[:, place] for place, name in enumerate(OWN) if name in names}
 
 
 def characteristics_table(panel: BarPanel) -> pa.Table:
     """Return the rows of ``characteristics_v1``; the bars must be daily."""
     values = characteristics(panel.candles.close, panel.candles.volume, panel.benchmark)
-    return _table(panel, CHARACTERISTICS, values)
+    return _table(panel, dict(zip(CHARACTERISTICS, np.moveaxis(values, -1, 0), strict=True)))
 
 
 def spectral_table(panel: BarPanel) -> pa.Table:
     """Return the rows of ``spectral_v1``: wavelet, Fourier, fractal dimension and correlation."""
     close = panel.candles.close
     single = [fractal_dimension(close), correlation(close, panel.benchmark)]
-    values = [wavelet(close), fourier(close), *(column[..., None] for column in single)]
-    return _table(panel, SPECTRAL, np.concatenate(values, axis=-1))
+    values = [*np.moveaxis(wavelet(close), -1, 0), *np.moveaxis(fourier(close), -1, 0), *single]
+    return _table(panel, dict(zip(SPECTRAL, values, strict=True)))
 
 
 def feature_tables(panel: BarPanel, interval: Interval) -> Iterator[tuple[str, pa.Table]]:
@@ -117,9 +125,8 @@ def feature_tables(panel: BarPanel, interval: Interval) -> Iterator[tuple[str, p
         yield CHARACTERISTICS_VIEW, characteristics_table(panel)
 
 
-def _table(panel: BarPanel, names: tuple[str, ...], values: Array) -> pa.Table:
-    rows = values[panel.row, panel.column]
+def _table(panel: BarPanel, columns: Mapping[str, Array]) -> pa.Table:
     table = panel.keys
-    for place, name in enumerate(names):
-        table = table.append_column(name, pa.array(rows[:, place]))
+    for name, values in columns.items():
+        table = table.append_column(name, pa.array(values[panel.row, panel.column]))
     return table

@@ -36,6 +36,9 @@ RETURNS = (
 )
 """The health features, over daily bars."""
 
+OWN = (*TECHNICAL[len(PRICES) :], *MACD, *RETURNS[:8])
+"""Every column above that is made of a symbol's own candles alone: one pass computes them all."""
+
 CHARACTERISTICS = ("beta_252", "hurst_126", "liquidity_regime")
 """Slow traits of a symbol, over daily bars."""
 

@@ -12,16 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from components.market.panel import bars_first, symbols_first
+from components.market.rolling import merged
 
 Floats = npt.NDArray[np.float64]
 
 WARMUP_BARS: Final = 199
 """Bars at the start of a symbol that lack at least one feature: the slowest EMA needs 200."""
 
-_WILDER, _FAST, _SLOW = 14, 50, 200
-_MACD_FAST, _MACD_SLOW, _MACD_SIGNAL = 12, 26, 9
-_BAND, _BAND_STDS = 20, 2.0
-_NO_WIDTH = 1e-12  # of the price: below it a band is rounding, and its width means nothing
+WILDER, FAST, SLOW = 14, 50, 200
+MACD_FAST, MACD_SLOW, MACD_SIGNAL = 12, 26, 9
+BAND_PARTS: Final = (5, 4)
+"""The band's 20 bars, as five bars and then four of those fives."""
+BAND_STDS: Final = 2.0
+NO_WIDTH: Final = 1e-12  # of the price: below it a band is rounding, and its width means nothing
 
 
 def technical(open: Floats, high: Floats, low: Floats, close: Floats, volume: Floats) -> Floats:  # noqa: A002
@@ -34,20 +37,12 @@ def technical(open: Floats, high: Floats, low: Floats, close: Floats, volume: Fl
         ValueError: If the arrays are not all of one shape [symbol, bar].
     """
     opens, highs, lows, closes, volumes = bars_first(open, high, low, close, volume)
-    return symbols_first(
-        [
-            opens,
-            highs,
-            lows,
-            closes,
-            volumes,
-            _rsi(closes),
-            _atr(highs, lows, closes),
-            _ema(closes, _FAST),
-            _ema(closes, _SLOW),
-            *_bands(closes),
-        ]
-    )
+    return symbols_first([opens, highs, lows, closes, volumes, *indicator_columns(highs, lows, closes)])
+
+
+def indicator_columns(high: Floats, low: Floats, close: Floats) -> list[Floats]:
+    """Return ``TECHNICAL`` without the prices, each [bar, symbol], of candles [bar, symbol]."""
+    return [_rsi(close), _atr(high, low, close), _ema(close, FAST), _ema(close, SLOW), *band_columns(close)]
 
 
 def macd(close: Floats) -> Floats:
@@ -60,12 +55,17 @@ def macd(close: Floats) -> Floats:
         ValueError: If ``close`` is not [symbol, bar].
     """
     (closes,) = bars_first(close)
-    late = _MACD_SLOW - _MACD_FAST
-    fast = _smoothed(closes, first=late, period=_MACD_FAST, weight=2 / (_MACD_FAST + 1))
-    line = fast - _ema(closes, _MACD_SLOW)
-    signal = _smoothed(line, first=_MACD_SLOW - 1, period=_MACD_SIGNAL, weight=2 / (_MACD_SIGNAL + 1))
-    line[: _MACD_SLOW + _MACD_SIGNAL - 2] = np.nan
-    return symbols_first([line, signal, line - signal])
+    return symbols_first(macd_columns(closes))
+
+
+def macd_columns(close: Floats) -> list[Floats]:
+    """Return ``MACD``, each [bar, symbol], of closes [bar, symbol]."""
+    late = MACD_SLOW - MACD_FAST
+    fast = _smoothed(close, first=late, period=MACD_FAST, weight=2 / (MACD_FAST + 1))
+    line = fast - _ema(close, MACD_SLOW)
+    signal = _smoothed(line, first=MACD_SLOW - 1, period=MACD_SIGNAL, weight=2 / (MACD_SIGNAL + 1))
+    line[: MACD_SLOW + MACD_SIGNAL - 2] = np.nan
+    return [line, signal, line - signal]
 
 
 def _smoothed(values: Floats, *, first: int, period: int, weight: float) -> Floats:
@@ -75,9 +75,9 @@ def _smoothed(values: Floats, *, first: int, period: int, weight: float) -> Floa
     if seed >= len(values):
         return result
     # A running sum adds in one order whatever the number of symbols, so a panel equals its symbols bit for bit.
-    result[seed] = np.cumsum(values[first : seed + 1], axis=0)[-1] / period
+    result[seed] = np.cumsum(values[first : seed + 1] * (1 / period), axis=0)[-1]
     for bar in range(seed + 1, len(values)):
-        result[bar] = result[bar - 1] + weight * (values[bar] - result[bar - 1])
+        result[bar] = (1 - weight) * result[bar - 1] + weight * values[bar]
     return result
 
 
@@ -87,37 +87,42 @@ def _ema(values: Floats, period: int) -> Floats:
 
 def _wilder(values: Floats) -> Floats:
     """Smooth ``values``, whose first row, a difference to nothing, is left out."""
-    return _smoothed(values, first=1, period=_WILDER, weight=1 / _WILDER)
+    return _smoothed(values, first=1, period=WILDER, weight=1 / WILDER)
 
 
 def _rsi(close: Floats) -> Floats:
     change = np.diff(close, axis=0, prepend=close[:1])
     gain = _wilder(np.maximum(change, 0))
     loss = _wilder(np.maximum(-change, 0))
+    return strength(gain, loss)
+
+
+def strength(gain: Floats, loss: Floats) -> Floats:
+    """Return the relative strength index of average gains and losses, in percent; 0 where nothing moved."""
     total = gain + loss
-    still = total == 0  # TA-Lib: no move at all is an RSI of 0
+    still = total == 0
     return np.where(still, 0.0, 100 * gain / np.where(still, 1.0, total))
 
 
 def _atr(high: Floats, low: Floats, close: Floats) -> Floats:
-    before = np.vstack([close[:1], close[:-1]])
-    return _wilder(np.maximum(high - low, np.maximum(np.abs(high - before), np.abs(low - before))))
+    return _wilder(true_range(high, low, np.vstack([close[:1], close[:-1]])))
 
 
-def _bands(close: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Return Bollinger's middle, upper, lower, width (of the middle) and percent (0 at the lower band, 1 at the upper).
+def true_range(high: Floats, low: Floats, before: Floats) -> Floats:
+    """Return how far the price went in a bar, counted from ``before``, the close of the bar before it."""
+    return np.maximum(high - low, np.maximum(np.abs(high - before), np.abs(low - before)))
 
-    The window is summed as differences from its last close, so a flat price has exactly no width.
+
+def band_columns(close: Floats) -> list[Floats]:
+    """Return Bollinger's five columns, each [bar, symbol], of closes [bar, symbol].
+
+    They are middle, upper, lower, width (of the middle) and percent: 0 at the lower band, 1 at the upper. A flat
+    price has exactly no width.
     """
-    middle, deviation = np.full(close.shape, np.nan), np.full(close.shape, np.nan)
-    last = close[_BAND - 1 :]
-    if len(last) > 0:
-        offsets = [close[start : start + len(last)] - last for start in range(_BAND)]
-        mean: Floats = sum(offsets, np.zeros_like(last)) / _BAND
-        variance: Floats = sum(((offset - mean) ** 2 for offset in offsets), np.zeros_like(last)) / _BAND
-        middle[_BAND - 1 :] = last + mean
-        deviation[_BAND - 1 :] = np.sqrt(variance)
-    upper, lower = middle + _BAND_STDS * deviation, middle - _BAND_STDS * deviation
-    flat = upper - lower <= _NO_WIDTH * np.abs(middle)
+    five, four = BAND_PARTS
+    middle, square = merged(*merged(close, np.zeros_like(close), size=1, parts=five), size=five, parts=four)
+    deviation = np.sqrt(square * (1 / (five * four)))
+    upper, lower = middle + BAND_STDS * deviation, middle - BAND_STDS * deviation
+    flat = upper - lower <= NO_WIDTH * np.abs(middle)
     percent = np.where(flat, 0.5, (close - lower) / np.where(flat, 1.0, upper - lower))
-    return middle, upper, lower, (upper - lower) / middle, percent
+    return [middle, upper, lower, (upper - lower) / middle, percent]

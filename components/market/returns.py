@@ -9,15 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from components.market.panel import bars_first, growth, symbols_first
-from components.market.rolling import centred_sum, rolling_max
+from components.market.rolling import merged, rolling_max
 
 Floats = npt.NDArray[np.float64]
 
 BARS_PER_YEAR: Final = 252
 """Daily volatility times the square root of this is annual volatility."""
 
-_RETURNS = (1, 5, 21, 63)
-_MONTH_AND_QUARTER = (21, 63)
+RETURN_BARS: Final = (1, 5, 21, 63)
+SEVEN, MONTH, QUARTER = 7, 21, 63
+"""Bars: volatility's windows are three times seven, and three months."""
 
 
 def return_features(close: Floats, benchmark: Floats) -> Floats:
@@ -32,10 +33,24 @@ def return_features(close: Floats, benchmark: Floats) -> Floats:
         ValueError: If the arrays are not of one shape [symbol, bar].
     """
     closes, benchmarks = bars_first(close, benchmark)
-    returns = {bars: growth(closes, bars) for bars in _RETURNS}
-    volatility = [
-        np.sqrt(centred_sum(returns[1], returns[1], bars) * BARS_PER_YEAR / (bars - 1)) for bars in _MONTH_AND_QUARTER
+    return symbols_first([*own_columns(closes), *strength_columns(closes, benchmarks)])
+
+
+def strength_columns(close: Floats, benchmark: Floats) -> list[Floats]:
+    """Return relative strength over a month and a quarter, each [bar, symbol], of closes [bar, symbol]."""
+    return [growth(close, bars) - growth(benchmark, bars) for bars in (MONTH, QUARTER)]
+
+
+def own_columns(close: Floats) -> list[Floats]:
+    """Return the part of ``RETURNS`` that needs no benchmark, each [bar, symbol], of closes [bar, symbol]."""
+    returns = [growth(close, bars) for bars in RETURN_BARS]
+    seven = merged(returns[0], np.zeros_like(close), size=1, parts=SEVEN)
+    month = merged(*seven, size=SEVEN, parts=MONTH // SEVEN)
+    quarter = merged(*month, size=MONTH, parts=QUARTER // MONTH)
+    return [
+        *returns,
+        np.sqrt(month[1] * (BARS_PER_YEAR / (MONTH - 1))),
+        np.sqrt(quarter[1] * (BARS_PER_YEAR / (QUARTER - 1))),
+        close / rolling_max(close, MONTH) - 1,
+        close / rolling_max(close, QUARTER) - 1,
     ]
-    drawdown = [closes / rolling_max(closes, bars) - 1 for bars in _MONTH_AND_QUARTER]
-    strength = [returns[bars] - growth(benchmarks, bars) for bars in _MONTH_AND_QUARTER]
-    return symbols_first([*returns.values(), *volatility, *drawdown, *strength])

@@ -39,6 +39,31 @@ def centred_sum(first: Floats, second: Floats, window: int) -> Floats:
     return result
 
 
+def merged(mean: Floats, square: Floats, *, size: int, parts: int) -> tuple[Floats, Floats]:
+    """Return the mean and the sum of squared deviations of the last ``parts`` x ``size`` rows.
+
+    ``mean`` and ``square`` are those of the last ``size`` rows: of one row, the row and 0. All is measured from the
+    mean of the newest part, so no digit is lost where the level is large, and rows that are all alike have no
+    deviation at all (Chan, Golub and LeVeque 1983). NaN before there are enough rows.
+    """
+    means, squares = np.full(mean.shape, np.nan), np.full(mean.shape, np.nan)
+    reach = (parts - 1) * size
+    if len(mean) <= reach:
+        return means, squares
+    newest = mean[reach:]
+    shift, spread, total = np.zeros_like(newest), np.zeros_like(newest), square[reach:].copy()
+    for part in range(1, parts):
+        rows = slice(reach - part * size, len(mean) - part * size)
+        difference = mean[rows] - newest
+        shift += difference
+        spread += difference * difference
+        total += square[rows]
+    shift *= 1 / parts
+    means[reach:] = newest + shift
+    squares[reach:] = total + size * (spread - parts * shift * shift)
+    return means, squares
+
+
 def _rolling(values: Floats, window: int, combine: np.ufunc, identity: float) -> Floats:
     result = np.full(values.shape, np.nan)
     bars = len(values)
