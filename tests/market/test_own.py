@@ -1,6 +1,5 @@
 """Both engines give the bits of the definition, TA-Lib's values, and the same bars whole or piece by piece."""
 
-import logging
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,7 +9,7 @@ from feature_functions import market
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.market import indicators, own
+from components.market import own
 from components.market.columns import MACD, OWN, PRICES, RETURNS, TECHNICAL
 from components.market.indicators import macd, technical
 from components.market.returns import return_features
