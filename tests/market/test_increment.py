@@ -206,7 +206,7 @@ def test_a_year_of_real_dividends_rescales_and_restates_nothing(shared_data: Pat
     assert (change.restated.num_rows, change.removed.num_rows) == (0, 0)
     coke = pd.read_parquet(shared_data / "real_sample.parquet", filters=[("symbol", "=", "KO")])
     paid = (1 - coke["dividend"] / coke["close"].shift())[coke["date"] > "2020-04-21"]
-    assert change.rescaled["KO"] == pytest.approx(paid.prod(), rel=1e-5)  # four dividends, 3.3 %
+    assert change.rescaled["KO"] == pytest.approx(paid.prod(), rel=1e-4)  # four dividends, 3.3 %
     assert "AMZN" not in change.rescaled  # which paid none
     bars = merged(before, EMPTY, change, moment=LATER)[0].to_pandas()
     ours = bars.groupby("symbol")["adj_close"].pct_change()
