@@ -20,7 +20,8 @@ from pipelines.request import request
     "--source",
     default="synthetic://planted",
     show_default=True,
-    help="Bars: a parquet or CSV file, a folder of CSV files, or synthetic://planted?symbols=8&days=900&seed=7.",
+    help="Bars: a parquet or CSV file, a folder of CSV files, s3://bucket/key or prefix, vendor://alpha-vantage, "
+    "https://host/{symbol}.csv, or synthetic://planted?symbols=8&days=900&seed=7.",
 )
 @click.option(
     "--recipe", default=None, help="A shipped recipe ('qf config recipes'), or a .yaml file.  [default: the family's]"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.core.address import refuse_credentials
+from components.core.clock import Clock, system_clock
 from components.core.errors import DataError
 from components.core.family import Family
 from components.core.files import digest_of, sha256_of
@@ -44,23 +46,29 @@ def located(source: str) -> str:
 
     Raises:
         DataError: If a path does not exist.
+        UsageError: If an address carries credentials: it is written down.
     """
     if "://" in source:
+        refuse_credentials(source)
         return source
     path = Path(source).expanduser()
     if not path.exists():
         raise DataError(
             "no such file or folder",
             file=source,
-            remedy="Give a .parquet or .csv file, a folder of them, or synthetic://planted",
+            remedy="Give a .parquet or .csv file, a folder of them, an s3:// or https:// address, or synthetic://planted",
         )
     return str(path.resolve())
 
 
-def fingerprint(source: str) -> str:
-    """Return the digest of what a source holds now; changed data is another run."""
+def fingerprint(source: str, day: str) -> str:
+    """Return the digest of what a source holds now; changed data is another run.
+
+    What lies behind an address is not looked at; of one that may change, each ``day`` is another run.
+    """
     if "://" in source:
-        return digest_of([source, importlib.metadata.version("quantfoundry")])
+        changing = [] if source.startswith("synthetic:") else [day]
+        return digest_of([source, importlib.metadata.version("quantfoundry"), *changing])
     path = Path(source)
     files = [path] if path.is_file() else [item for item in path.rglob("*") if item.suffix.lower() in DATA_ENDINGS]
     return digest_of({item.name: sha256_of(item) for item in sorted(files)})
@@ -88,6 +96,7 @@ def request(
     max_restated: float = MAX_RESTATED,
     run_key: str = "",
     overrides: Sequence[str] = (),
+    clock: Clock = system_clock,
 ) -> RunRequest:
     """Return the run that these words ask for.
 
@@ -109,6 +118,7 @@ def request(
         "recipe": family.recipe(recipe, tuple(overrides)).canonical(),
         "root": str(workspace.root),
     }
-    identity = digest_of([family.name, arguments, fingerprint(place), code_digest()])
+    day = asof or clock().date().isoformat()
+    identity = digest_of([family.name, arguments, fingerprint(place, day), code_digest()])
     key = slug(run_key, what="run key") if run_key else f"{family.pipeline}-{arguments['dataset']}-{identity[:10]}"[:80]
     return RunRequest(family, workspace, key, {**arguments, "run_key": key})

@@ -74,5 +74,11 @@ class InterruptedRunError(QuantfoundryError):
     exit_code = RESUMABLE
 
 
+class SourceUnreachableError(QuantfoundryError):
+    """The place that data comes from does not answer, or not in full; trying again later can help."""
+
+    exit_code = RESUMABLE
+
+
 class EnvironmentMissingError(QuantfoundryError):
     """A package, device or service that the step needs is not there."""

@@ -57,17 +57,17 @@ class History:
     def previous(self, bars: Bars, *, symbols: Sequence[str], asof: datetime) -> Found | None:
         """Return the newest intact snapshot that was known at ``asof`` and holds ``symbols`` (none: all).
 
-        Damaged ones are passed over with a warning and left as they are.
+        Where none holds them all, it is the newest that holds some of them. Damaged ones are passed
+        over with a warning and left as they are.
 
         Raises:
             ArtifactError: If the ledger is broken, or every snapshot that would do is damaged.
             DataError: If the dataset holds bars of another length.
         """
         damaged: list[str] = []
-        for entry in reversed(self.ledger.read()):
-            held = entry["symbols"]
-            if datetime.fromisoformat(entry["asof"]) > asof or (held and not (symbols and set(symbols) <= set(held))):
-                continue
+        known = [entry for entry in self.ledger.read() if datetime.fromisoformat(entry["asof"]) <= asof]
+        holding = [entry for entry in known if _holds_all(entry["symbols"], symbols)]
+        for entry in reversed(holding or [entry for entry in known if _holds_some(entry["symbols"], symbols)]):
             if (entry["interval"], entry["bar_seconds"]) != (bars.interval, bars.bar_seconds):
                 raise DataError(
                     f"bars of {bars.bar_seconds} s, but the dataset has bars of {entry['bar_seconds']} s",
@@ -123,6 +123,14 @@ def _room(folder: Path) -> Generator[None]:
             f"{folder}: no room to write ({error.strerror}); the snapshots there are as they were. "
             "Free some space, then run again"
         ) from None
+
+
+def _holds_some(held: Sequence[str], symbols: Sequence[str]) -> bool:
+    return not symbols or not set(symbols).isdisjoint(held)
+
+
+def _holds_all(held: Sequence[str], symbols: Sequence[str]) -> bool:
+    return not held or (bool(symbols) and set(symbols) <= set(held))
 
 
 def _intact(folder: Path) -> bool:

@@ -26,7 +26,7 @@ SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "low": ("low",),
     "close": ("close",),
     "volume": ("volume",),
-    "adj_close": ("adj_close", "adjusted_close", "adj close"),
+    "adj_close": ("adj_close", "adjusted_close", "adj close", "adjclose"),
 }
 """Our name -> the spellings that mean it, in lower case; upper case is accepted too."""
 

@@ -1,4 +1,4 @@
-"""Bars from a synthetic market, a parquet or CSV file, or a folder of CSV files: checked, or refused."""
+"""Bars from a synthetic market, or from parquet and CSV files near or far: checked, or refused."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownParameterType=false
 # pyright: reportUnknownArgumentType=false
@@ -22,6 +22,8 @@ from components.market.bars import DAY_S, OHLC, SCHEMA, SESSION_KNOWN_AT, Bars, 
 from components.market.checks import Rows, check
 from components.market.csv_header import CsvHeader, csv_header
 from components.market.layout import Layout, declared, layout_of, order_note, plain_times
+from components.market.retry import Patience
+from components.market.sources import Located, opened
 from components.market.stacked import FIELDS, unstacked
 from components.market.times import parse_times
 
@@ -33,7 +35,14 @@ MAX_CSV_BYTES: Final = 2**30
 _CSV_ROW = re.compile(r"Row #(\d+)")
 
 
-def read_bars(source: str, *, symbols: tuple[str, ...] = (), asof: datetime, layout: str = "") -> Bars:
+def read_bars(
+    source: str,
+    *,
+    symbols: tuple[str, ...] = (),
+    asof: datetime,
+    layout: str = "",
+    patience: Patience = Patience(),  # noqa: B008 - frozen
+) -> Bars:
     """Return the bars of ``source`` that were known at ``asof``, for ``symbols`` or, if none are named, for all.
 
     Rows of symbols that were not asked for are not checked. ``layout`` names what the files look
@@ -42,19 +51,27 @@ def read_bars(source: str, *, symbols: tuple[str, ...] = (), asof: datetime, lay
     Raises:
         UsageError: If the source is of no known kind, or a symbol or the layout does not exist.
         DataError: If a file is missing, unreadable or too large, or holds a row that cannot be trusted.
+        SourceUnreachableError: If a remote source does not answer within ``patience``.
     """
-    return bars_of(read_rows(source, symbols=symbols, layout=layout), source=source, asof=asof)
+    return bars_of(read_rows(source, symbols=symbols, layout=layout, patience=patience), source=source, asof=asof)
 
 
-def read_rows(source: str, *, symbols: tuple[str, ...] = (), layout: str = "") -> list[Rows]:
+def read_rows(
+    source: str,
+    *,
+    symbols: tuple[str, ...] = (),
+    layout: str = "",
+    patience: Patience = Patience(),  # noqa: B008 - frozen
+) -> list[Rows]:
     """Return the rows of each file of ``source``, parsed and not yet believed.
 
     Raises:
         UsageError: If the source is of no known kind, or a symbol or the layout does not exist.
         DataError: If a file is missing, unreadable or too large, or has not the columns of bars.
+        SourceUnreachableError: If a remote source does not answer within ``patience``.
     """
     wanted = frozenset(checked_symbol(symbol, file="symbols") for symbol in symbols)
-    parts = _read(source, wanted, layout)
+    parts = _read(source, wanted, layout, patience)
     _refuse_unknown(wanted, parts, source)
     if len({rows.is_session for rows in parts}) > 1:
         raise DataError(
@@ -88,27 +105,18 @@ def bars_of(parts: Sequence[Rows], *, source: str, asof: datetime) -> Bars:
     return Bars(table, "daily" if is_session else "intraday", bar_seconds, inputs)
 
 
-def _read(source: str, wanted: frozenset[str], layout: str) -> list[Rows]:
+def _read(source: str, wanted: frozenset[str], layout: str, patience: Patience) -> list[Rows]:
     if layout:
         declared(layout)
     if source.startswith(f"{synthetic.SCHEME}:"):
         return [_synthetic_rows(source, wanted)]
-    if "://" in source:
-        raise UsageError(f"{source!r:.120}: want a path or {synthetic.SCHEME}://. Copy the data to this machine first")
-    path = Path(source)
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".csv")
-        if not files:
-            raise DataError("holds no .csv file", file=source, remedy="Put one CSV file per symbol there")
-        _refuse_large(sum(file.stat().st_size for file in files), source)
-        return [_csv_rows(file, wanted, layout) for file in files]
-    if not path.is_file():
-        raise DataError("no such file or folder", file=source, remedy="Check the path")
-    if path.suffix.lower() in (".parquet", ".pq"):
-        return [_parquet_rows(path, wanted, layout)]
-    if path.suffix.lower() == ".csv":
-        return [_csv_rows(path, wanted, layout)]
-    raise DataError("not a kind of file that is read", file=source, remedy="Give a .parquet or .csv file, or a folder")
+    with opened(source, sorted(wanted), patience) as files:
+        _refuse_large(sum(file.path.stat().st_size for file in files if _is_csv(file)), source)
+        return [(_csv_rows if _is_csv(file) else _parquet_rows)(file, wanted, layout) for file in files]
+
+
+def _is_csv(file: Located) -> bool:
+    return file.path.suffix.lower() == ".csv"
 
 
 def _synthetic_rows(source: str, wanted: frozenset[str]) -> Rows:
@@ -118,9 +126,9 @@ def _synthetic_rows(source: str, wanted: frozenset[str]) -> Rows:
     return _rows(sessions, layout, Input(source, layout.name, sessions.num_rows), wanted)
 
 
-def _refuse_empty(path: Path) -> None:
-    if path.stat().st_size == 0:
-        raise DataError("the file is empty (0 bytes)", file=str(path), remedy="Write it again")
+def _refuse_empty(file: Located) -> None:
+    if file.path.stat().st_size == 0:
+        raise DataError("the file is empty (0 bytes)", file=file.name, remedy="Write it again")
 
 
 def _refuse_large(num_bytes: int, file: str) -> None:
@@ -130,9 +138,9 @@ def _refuse_large(num_bytes: int, file: str) -> None:
         )
 
 
-def _parquet_rows(path: Path, wanted: frozenset[str], asked: str) -> Rows:
-    file = str(path)
-    _refuse_empty(path)
+def _parquet_rows(located: Located, wanted: frozenset[str], asked: str) -> Rows:
+    path, file = located
+    _refuse_empty(located)
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
             cells = parquet.metadata.num_rows * parquet.metadata.num_columns
@@ -151,7 +159,7 @@ def _parquet_rows(path: Path, wanted: frozenset[str], asked: str) -> Rows:
         reason = str(error).splitlines()[0][:160]
         remedy = "It is truncated, damaged or not parquet; write it again"
         raise DataError(f"cannot be read ({reason})", file=file, remedy=remedy) from None
-    return _rows(table, layout, _input(path, layout, table), wanted)
+    return _rows(table, layout, _input(located, layout, table), wanted)
 
 
 def _first_text(parquet: pq.ParquetFile, name: str) -> str:
@@ -163,14 +171,13 @@ def _first_text(parquet: pq.ParquetFile, name: str) -> str:
     return "" if batch is None or batch.num_rows == 0 else str(batch.column(0)[0].as_py())
 
 
-def _input(path: Path, layout: Layout, table: pa.Table) -> Input:
-    return Input(str(path), layout.name, table.num_rows, path.stat().st_size, sha256_of(path))
+def _input(file: Located, layout: Layout, table: pa.Table) -> Input:
+    return Input(file.name, layout.name, table.num_rows, file.path.stat().st_size, sha256_of(file.path))
 
 
-def _csv_rows(path: Path, wanted: frozenset[str], asked: str) -> Rows:
-    file = str(path)
-    _refuse_empty(path)
-    _refuse_large(path.stat().st_size, file)
+def _csv_rows(located: Located, wanted: frozenset[str], asked: str) -> Rows:
+    path, file = located
+    _refuse_empty(located)
     content = path.read_bytes()
     try:
         content.decode()
@@ -185,11 +192,11 @@ def _csv_rows(path: Path, wanted: frozenset[str], asked: str) -> Rows:
         layout = layout_of(header.names, header.cell, asked=asked, file=file, symbol_required=False)
     table = _csv_table(content, header, layout, file)
     if not header.tickers:
-        return _rows(table, layout, _input(path, layout, table), wanted)
+        return _rows(table, layout, _input(located, layout, table), wanted)
     long, place = unstacked(table, layout.time, header.tickers, file=file)
     if "Adj Close" not in long.column_names:
         layout = replace(layout, columns={key: name for key, name in layout.columns.items() if key != "adj_close"})
-    return _rows(long, layout, _input(path, layout, table), wanted, place)
+    return _rows(long, layout, _input(located, layout, table), wanted, place)
 
 
 def _csv_table(content: bytes, header: CsvHeader, layout: Layout, file: str) -> pa.Table:

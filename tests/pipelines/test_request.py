@@ -1,0 +1,39 @@
+"""The key of a run: the same request is the same run, and no secret is written down."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from components.core import family
+from components.core.errors import UsageError
+from components.core.workspace import Workspace
+from pipelines.request import RunRequest, request
+
+MONDAY = datetime(2024, 1, 1, 9, tzinfo=UTC)
+TUESDAY = datetime(2024, 1, 2, 9, tzinfo=UTC)
+
+
+def asked(folder: Path, source: str, moment: datetime, **options: str) -> RunRequest:
+    where = Workspace.at(str(folder))
+    return request(family.find("price-action"), where, source=source, recipe="smoke", clock=lambda: moment, **options)
+
+
+def test_what_may_have_changed_behind_an_address_is_another_run_on_another_day(tmp_path: Path) -> None:
+    keys = [asked(tmp_path, "s3://bucket/bars.parquet", moment).run_key for moment in (MONDAY, MONDAY, TUESDAY)]
+    assert keys[0] == keys[1] != keys[2]
+    fixed = [asked(tmp_path, "s3://bucket/bars.parquet", day, asof="2023-12-31").run_key for day in (MONDAY, TUESDAY)]
+    assert fixed[0] == fixed[1]
+
+
+def test_a_synthetic_market_is_the_same_run_on_any_day(tmp_path: Path) -> None:
+    keys = {asked(tmp_path, "synthetic://planted", moment).run_key for moment in (MONDAY, TUESDAY)}
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize("source", ["s3://me:s3cr3t@bucket/a.csv", "https://host.example/{symbol}.csv?token=s3cr3t"])
+def test_an_address_with_a_secret_is_refused_before_it_is_written_down(tmp_path: Path, source: str) -> None:
+    with pytest.raises(UsageError, match="carries") as caught:
+        asked(tmp_path, source, MONDAY)
+    assert "s3cr3t" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
