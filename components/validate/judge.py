@@ -48,13 +48,7 @@ def judge(
     Raises:
         ArtifactError: If the bundle was trained on other examples, whose test zone may be another.
     """
-    manifest = read_json(examples / "manifest.json")
-    trained_on = bundle.manifest["data"].get("examples")
-    if trained_on not in (None, manifest["digest"]):
-        raise ArtifactError(
-            f"{bundle.folder}: trained on examples {trained_on[:12]}, not on {manifest['digest'][:12]} in {examples}. "
-            "Judge it on the examples of its own run: only their test zone is sure to be unseen"
-        )
+    manifest = _manifest_of(bundle, examples)
     zone = Zone(_predict(family, bundle, examples, manifest, threads=threads))
     rival = champion if config.compare_with_champion else None
     theirs = _predict(family, rival, examples, manifest, threads=threads) if rival else None
@@ -79,24 +73,35 @@ def judge(
         created=run.clock().isoformat(timespec="seconds"),
     )
     findings = Findings(
-        verdict=verdict,
-        title=family.title,
-        zone=zone,
-        book=book,
-        baseline=baseline,
-        usable=usable,
-        examples=manifest,
-        history=_history(bundle),
-        versions=_versions(bundle),
-    )
+        verdict=verdict, title=family.title, zone=zone, book=book, baseline=baseline, usable=usable,
+        examples=manifest, history=_history(bundle), versions=_versions(bundle),
+    )  # fmt: skip
+    _publish(findings, out, run)
+    return verdict
+
+
+def _manifest_of(bundle: Bundle, examples: Path) -> dict[str, Any]:
+    """Return the manifest of the examples, if they are those of the bundle's own run."""
+    manifest = read_json(examples / "manifest.json")
+    trained_on = bundle.manifest["data"].get("examples")
+    if trained_on not in (None, manifest["digest"]):
+        raise ArtifactError(
+            f"{bundle.folder}: trained on examples {trained_on[:12]}, not on {manifest['digest'][:12]} in {examples}. "
+            "Judge it on the examples of its own run: only their test zone is sure to be unseen"
+        )
+    return manifest
+
+
+def _publish(findings: Findings, out: Path, run: RunContext) -> None:
+    """Write metrics and report, and last, signed, the verdict: once it is there, everything is."""
+    verdict = findings.verdict
     write_json(out / "metrics.json", json.loads(verdict.model_dump_json())["metrics"])
     page = render(findings).encode()
     for path in (out / "report.html", run.folder / "report.html"):
         with atomic_file(path) as file:
             file.write(page)
     write(out / VERDICT, verdict, run.workspace.signing_key)
-    run.log.info("%s: %s", outcome, verdict.reason)
-    return verdict
+    run.log.info("%s: %s", verdict.verdict, verdict.reason)
 
 
 def _predict(
