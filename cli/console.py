@@ -47,7 +47,7 @@ def _told(step: str, facts: dict[str, Any]) -> str:
         bars = f"{facts['rows']:,} {facts['interval']} bars of {facts['num_symbols']} symbols, {span}"
         return f"{bars}{layouts}{added}, quality {facts['quality']:.3f}{aside}"
     if step == "features":
-        return f"{facts['rows']:,} rows in {', '.join(facts['views'])}, online store {facts['online']}"
+        return f"{facts['rows']:,} rows in {', '.join(facts['filled'])}, online store {facts['online']}"
     if step == "assemble":
         in_time = sorted(facts["zones"].items(), key=lambda item: item[1]["first"])
         zones = ", ".join(f"{name} {zone['rows']:,}" for name, zone in in_time)
