@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from components.core.errors import EnvironmentMissingError
-from components.market.columns import TECHNICAL
+from components.market.columns import MACD, TECHNICAL
 from feature_repo.online import read_online
 from feature_repo.place import REDIS, REGISTRY, Place
 from feature_repo.store import apply, materialize, open_store
@@ -93,7 +93,7 @@ def _no_connection_outlives_its_test() -> Iterator[None]:
 def features(tmp_path: Path) -> Path:
     days = pd.date_range(FIRST, LAST, freq="D").as_unit("us")
     rng = np.random.default_rng(0)
-    values = {name: rng.random(len(days)) for name in TECHNICAL}
+    values = {name: rng.random(len(days)) for name in (*TECHNICAL, *MACD)}
     table = {"symbol": "AAA", "event_timestamp": days, "created": days, **values}
     pd.DataFrame(table).to_parquet(tmp_path / "technical_v1.parquet")
     return tmp_path
