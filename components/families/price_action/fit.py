@@ -166,16 +166,19 @@ class Fit:
         said, was = (logits.detach() > 0).cpu().numpy(), (labels > 0).cpu().numpy()
         position.confusion += Confusion.of(said, was)
 
-    def validate(self) -> Score:
-        """Return the score of the validation zone, with dropout off."""
-        zone = self._data.validation
-        answers = log_odds(
+    def _log_odds(self, ends: Tensor) -> Floats:
+        return log_odds(
             self.model,
             self._data.windows,
-            zone.ends,
+            ends,
             mixed_precision=self._config.train.mixed_precision,
             on_batch=self.heed_stop,
         )
+
+    def validate(self) -> Score:
+        """Return the score of the validation zone, with dropout off."""
+        zone = self._data.validation
+        answers = self._log_odds(zone.ends)
         checked_loss(float(answers.sum()), place=f"validation {self.position.epoch + 1}", lr=self._config.train.lr)
         return score(answers, zone.labels[:, 0].double().cpu().numpy())
 
@@ -225,11 +228,5 @@ class Fit:
     def calibration_rows(self) -> tuple[Floats, Floats]:
         """Return log-odds and labels (sample,) of the calibration zone, with dropout off."""
         zone = self._data.calibration
-        answers = log_odds(
-            self.model,
-            self._data.windows,
-            zone.ends,
-            mixed_precision=self._config.train.mixed_precision,
-            on_batch=self.heed_stop,
-        )
+        answers = self._log_odds(zone.ends)
         return answers, zone.labels[:, 0].double().cpu().numpy()
