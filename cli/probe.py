@@ -15,8 +15,8 @@ from components.core.clock import system_clock
 from components.core.errors import BAD_DATA, DataError, UsageError
 from components.ingest.snapshot import as_of, wanted_symbols
 from components.market.bars import OHLC, Bars
-from components.market.probes import Finding, Report
 from components.market.layout import PLAIN
+from components.market.probes import Finding, Report
 from components.market.probes.against import against
 from components.market.probes.data import MAX_EMPTY_SHARE, OURS
 from components.market.probes.data import data as probe_data

@@ -1,4 +1,6 @@
 """Two sources of the same closes: where they agree, where a factor parts them, where it is another company."""
+
+import itertools
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -48,10 +50,8 @@ def compare(first: Observed, second: Observed, *, closes: tuple[str, str] = ("cl
     kept = (mine > 0) & (other > 0) & np.isfinite(mine) & np.isfinite(other)
     symbol, mine, other = symbol[kept], mine[kept], other[kept]
     starts = np.flatnonzero(np.diff(symbol, prepend=-1))
-    bounds = zip(starts, np.append(starts[1:], len(symbol)), strict=True)
-    found = [
-        _agreement(second.names[int(symbol[start])], mine[start:end], other[start:end]) for start, end in bounds
-    ]
+    bounds = itertools.pairwise([*starts, len(symbol)])
+    found = [_agreement(second.names[int(symbol[start])], mine[start:end], other[start:end]) for start, end in bounds]
     return sorted(found, key=lambda item: item.symbol)
 
 
@@ -76,7 +76,7 @@ def _agreement(symbol: str, mine: Floats, other: Floats) -> Agreement:
     if np.mean(~off) >= _MOSTLY:
         kind: Kind = "equal"
     else:
-        kind = "other" if steps > _OFTEN * len(ratio) else "factor"
+        kind = "other" if steps > max(1, _OFTEN * len(ratio)) else "factor"
     factor = float(np.median(ratio[off])) if off.any() else 1.0
     apart = np.abs(mine[1:] / mine[:-1] - other[1:] / other[:-1]) > APART
     return Agreement(symbol, len(ratio), int(np.count_nonzero(~off)), factor, kind, int(np.count_nonzero(apart)))

@@ -39,7 +39,11 @@ _CATALOGUE: Final = (
         ("absent_snapshot", "Underlying that lacks a day that others have", "The day has no features"),
         ("narrow_chain", "Chain of few contracts", "Put/call ratios and max pain are not those of the chain"),
         ("no_implied_vol", "Contract without an implied volatility", "Leave it out, or solve it from the quote"),
-        ("returned_symbol", "Symbol that left the index and came back", "Compare price levels before the two are joined"),
+        (
+            "returned_symbol",
+            "Symbol that left the index and came back",
+            "Compare price levels before joining the two",
+        ),
     ),
     *_rules(
         "note",
@@ -60,6 +64,21 @@ _CATALOGUE: Final = (
 
 TABLE_RULES: Final = {rule.name: rule for rule in _CATALOGUE}
 """Every rule by its name, in the order of the report."""
+
+NEEDS: Final = {
+    "high": ("flat_bar", "outside_range", "high_below_low", "stray_extreme"),
+    "implied_vol": ("no_implied_vol", "implied_vol_too_low", "implied_vol_too_high"),
+    "volume": ("no_volume", "bad_volume", "zero_volume", "fractional_volume"),
+    "last_trade_time": ("stale_volume",),
+    "open_interest": ("no_open_interest", "repeated_snapshot"),
+    "timestamp": ("late_capture",),
+    "cik": ("no_identifier",),
+    "founded": ("free_text",),
+    "adj_close": ("adjustment_gap", "adjustment_break"),
+    "split_factor": ("wrong_split", "move_on_split"),
+    "dividend": ("move_on_dividend",),
+}
+"""Columns that a table of its kind may lack, and the rules that are not asked without them."""
 
 
 def rule_of(name: str) -> Rule:

@@ -4,7 +4,7 @@ The kind is told by the columns declared here. A table that has those of none, o
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownParameterType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportAttributeAccessIssue=false
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from components.market.context_files import TONES
 from components.market.observed import Bools, Observed
 from components.market.quality import assess
 from components.market.rules import RULES, Hits, Severity
-from components.market.table_catalogue import rule_of
+from components.market.table_catalogue import NEEDS, rule_of
 from components.market.table_rows import numbers_of, price_rows
 from components.market.table_rules import (
     CONTRACT,
@@ -103,8 +103,12 @@ class TableQuality:
 def _closes(table: pa.Table, file: str) -> list[TableFinding]:
     """Return what the rules of bars find."""
     found = assess([price_rows(table, file=file)], asof=_NO_CLOCK)
-    ranged = {"open", "high", "low"} <= set(table.column_names)
-    return [_of_hits(found.data, hits) for hits in found.hits if ranged or hits.rule.name != "flat_bar"]
+    return [_of_hits(found.data, hits) for hits in found.hits if hits.rule.name not in _unasked(table)]
+
+
+def _unasked(table: pa.Table) -> frozenset[str]:
+    """Return the rules that need a column that the table lacks."""
+    return frozenset(rule for column, rules in NEEDS.items() if column not in table.column_names for rule in rules)
 
 
 def _of_hits(data: Observed, hits: Hits) -> TableFinding:
@@ -167,7 +171,7 @@ KINDS: Final = (
         "corporate actions", ("symbol", "date", "type"), (), ("value",), lambda table, _: action_findings(table),
         (*_KEYED, "bad_action", "rounded_split"),
     ),
-    Kind("closes", ("symbol", "date"), (), ("close",), _closes, tuple(RULES)),
+    Kind("closes", ("symbol", "date"), (), ("close",), _closes, tuple(rule for rule in RULES if rule != "future")),
 )  # fmt: skip
 """Every kind that is known."""
 
@@ -200,14 +204,14 @@ def assess_table(table: pa.Table, *, name: str) -> TableQuality:
     rank = {rule: place for place, rule in enumerate(kind.rules)}
     ordered = tuple(sorted(found, key=lambda item: rank[item.rule]))
     worst = _worst(table.num_rows, ordered)
-    broken = {item.rule for item in ordered}
+    silent = {item.rule for item in ordered} | _unasked(table)
     return TableQuality(
         kind=kind.name,
         rows=table.num_rows,
         clean=table.num_rows - sum(worst.values()),
         worst=worst,
         findings=ordered,
-        absent=tuple(rule_of(rule).title for rule in kind.rules if rule not in broken),
+        absent=tuple(rule_of(rule).title for rule in kind.rules if rule not in silent),
         span=_span(known, kind),
     )
 

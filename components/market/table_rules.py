@@ -5,9 +5,10 @@ with an option chain is what ``option_chain`` leaves out, so the report and the 
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownParameterType=false
+# pyright: reportUnknownParameterType=false, reportAttributeAccessIssue=false
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -85,8 +86,9 @@ def _at(table: pa.Table, rule: str, column: str, where: Bools, *shown: str) -> l
 
 
 def _text(cell: pa.Scalar) -> str:
-    value = str(cell.as_py())
-    return value.removesuffix(" 00:00:00")[:40]
+    value = cell.as_py()
+    shown = f"{value:%Y-%m-%d %H:%M:%S}".removesuffix(" 00:00:00") if isinstance(value, datetime) else str(value)
+    return shown[:40]
 
 
 def _lacking(rule: str, column: str, places: Sequence[str]) -> list[TableFinding]:

@@ -23,7 +23,7 @@ _CHECK: Final = "against"
 _ORDER: Final[tuple[Kind, ...]] = ("other", "factor", "equal")
 _WORDS: Final[Mapping[Kind, tuple[str, str]]] = {
     "other": ("another series", "It is another company, or another kind of price: do not join the two"),
-    "factor": ("a factor parts them", "One source takes a split or spin-off into account: adjust the other"),
+    "factor": ("a factor parts them", "One source takes a split, spin-off or dividend into account: adjust both alike"),
     "equal": ("equal on nearly all days", "Look at the days on which the returns are apart"),
 }
 
@@ -43,7 +43,7 @@ def against(first: pa.Table, second: pa.Table, *, names: tuple[str, str]) -> Rep
     findings, summary = _lacking(lists, other, names[1])
     notes: list[str] = []
     if extra := sorted(other - mine):
-        notes.append(f"{len(extra):,} names are only in {names[1]}: {_some(extra)}")
+        notes.append(f"{names[1]} alone has {len(extra):,}: {_some(extra)}")
     if "close" in first.column_names and "close" in second.column_names:
         found = _closes(first, second, names)
         summary, findings, notes = [*summary, *found.summary], [*findings, *found.findings], [*notes, *found.notes]
@@ -52,7 +52,7 @@ def against(first: pa.Table, second: pa.Table, *, names: tuple[str, str]) -> Rep
         for item in compare_actions(actions[0], actions[1]):
             summary.append(f"{item.type}s: {item.num_equal:,} are the same in both, of the days that both cover")
             findings += _action_findings(item, names)
-    checked = f"{len(mine & other):,} names of {first.num_rows:,} rows against {second.num_rows:,}"
+    checked = f"{first.num_rows:,} rows against {second.num_rows:,}, shared names: {len(mine & other):,}"
     return Report(names[0], tuple(findings), (checked,), tuple(summary), tuple(notes))
 
 
@@ -67,17 +67,15 @@ def _lists(table: pa.Table, name: str) -> dict[str, frozenset[str]]:
     return {str(of["list"]): frozenset(of[f"{column}_distinct"]) - {None} for of in rows.to_pylist()}
 
 
-def _lacking(
-    lists: Mapping[str, frozenset[str]], other: frozenset[str], name: str
-) -> tuple[list[Finding], list[str]]:
+def _lacking(lists: Mapping[str, frozenset[str]], other: frozenset[str], name: str) -> tuple[list[Finding], list[str]]:
     """Return the names of each list that the other source lacks, and a summary of each list."""
     findings: list[Finding] = []
     summary: list[str] = []
     for of, known in lists.items():
         lacking, label = sorted(known - other), f"list {of}: " if of else ""
-        summary.append(f"{label}{len(known) - len(lacking):,} of {len(known):,} names are in {name}")
+        summary.append(f"{label}{name} has {len(known) - len(lacking):,} of {len(known):,} names")
         if lacking:
-            problem = f"{label}{len(lacking):,} of {len(known):,} names are not in {name}: {_some(lacking)}"
+            problem = f"{label}{name} lacks {len(lacking):,} of {len(known):,}: {_some(lacking)}"
             findings.append(Finding(_CHECK, "symbol", None, problem, "Load them, or leave them out of the list"))
     return findings, summary
 
@@ -97,7 +95,7 @@ def _closes(first: pa.Table, second: pa.Table, names: tuple[str, str]) -> Report
         return Report(names[0], (Finding(_CHECK, "close", None, problem, "Give two sources of one time"),), ())
     kinds = ", ".join(f"{sum(item.kind == kind for item in found):,} {_WORDS[kind][0]}" for kind in _ORDER)
     summary = (
-        f"closes ({columns[0]} against {columns[1]}): {days:,} shared rows of {len(found):,} symbols, "
+        f"closes ({columns[0]} against {columns[1]}) of {len(found):,} shared symbols, {days:,} rows: "
         f"{equal / days:.1%} equal within 0.1 %, returns apart by more than 0.5 % on {apart:,}; symbols: {kinds}"
     )
     ranked = sorted(found, key=lambda item: (_ORDER.index(item.kind), -item.num_apart, item.symbol))
@@ -131,12 +129,12 @@ def _actions(table: pa.Table, name: str) -> Actions | None:
 
 def _action_findings(item: ActionAgreement, names: tuple[str, str]) -> list[Finding]:
     told = {
-        f"differ, {names[0]} first": (item.differing, "Ask a third source"),
-        f"are only in {names[0]}": (item.only_first, "Load them, or ask a third source"),
-        f"are only in {names[1]}": (item.only_second, "Load them, or ask a third source"),
+        f"values differ, {names[0]} first": (item.differing, "Ask a third source"),
+        f"only in {names[0]}": (item.only_first, "Load them, or ask a third source"),
+        f"only in {names[1]}": (item.only_second, "Load them, or ask a third source"),
     }
     return [
-        Finding(_CHECK, item.type, None, f"{len(places):,} {item.type}s {words}: {_some(places)}", remedy)
+        Finding(_CHECK, item.type, None, f"{words}: {len(places):,}, {_some(places)}", remedy)
         for words, (places, remedy) in told.items()
         if places
     ]
