@@ -2,6 +2,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
 
+import itertools
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 
 from components.core.files import digest_of, fresh_folder, sha256_of, write_json
 from components.core.run_context import open_run
+from components.features.market_tables import companion_tables
 from components.features.tables import bar_panel, feature_tables
 from components.market.snapshot import read_snapshot
 from feature_repo.place import Place
@@ -43,7 +45,8 @@ def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[
     with open_run("features", root=root, run_key=run_key) as run:
         bars, facts = read_snapshot(Path(snapshot))
         panel = bar_panel(bars)
-        manifest = write_features(feature_tables(panel, facts["interval"]), facts, Path(out))
+        tables = (feature_tables(panel, facts["interval"]), companion_tables(Path(snapshot), panel, facts["interval"]))
+        manifest = write_features(itertools.chain(*tables), facts, Path(out))
         place = Place.of(run.workspace.feast, os.environ)
         store = open_store(place, facts["dataset"].replace("-", "_").replace(".", "_"))
         registered = apply(store, place, Path(out))
