@@ -27,7 +27,7 @@ from components.market.probes.restate import restate as probe_restate
 from components.market.probes.restate import restatement_time
 from components.market.probes.tables import tables
 from components.market.readers import read_bars
-from components.market.table_quality import kind_of
+from components.market.table_kinds import kind_of
 
 SHIPPED: Final = {"technical_v1": "cli.shipped:technical", "spectral_v1": "cli.shipped:spectral"}
 """The functions from bars to features behind each view of the feature store."""

@@ -3,6 +3,7 @@
 An *error* marks values that must not be learned from, a *warning* what may mislead and a *note* what is worth knowing.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 from components.market.rules import RULES, Rule, Severity
@@ -65,7 +66,7 @@ _CATALOGUE: Final = (
 TABLE_RULES: Final = {rule.name: rule for rule in _CATALOGUE}
 """Every rule by its name, in the order of the report."""
 
-NEEDS: Final = {
+_NEEDS: Final = {
     "high": ("flat_bar", "outside_range", "high_below_low", "stray_extreme"),
     "implied_vol": ("no_implied_vol", "implied_vol_too_low", "implied_vol_too_high"),
     "volume": ("no_volume", "bad_volume", "zero_volume", "fractional_volume"),
@@ -79,6 +80,11 @@ NEEDS: Final = {
     "dividend": ("move_on_dividend",),
 }
 """Columns that a table of its kind may lack, and the rules that are not asked without them."""
+
+
+def unasked(columns: Collection[str]) -> frozenset[str]:
+    """Return the rules that need a column that is not there."""
+    return frozenset(rule for column, rules in _NEEDS.items() if column not in columns for rule in rules)
 
 
 def rule_of(name: str) -> Rule:

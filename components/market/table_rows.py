@@ -52,6 +52,12 @@ def numbers_of(table: pa.Table, name: str, *, file: str) -> np.ndarray[tuple[int
         DataError: If it does not hold numbers.
     """
     kind = table[name].type
-    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+    if not is_numeric(kind):
         raise DataError(f"holds {kind}, not numbers", file=file, column=name, remedy="Save it as float64")
     return table[name].cast(pa.float64(), safe=False).to_numpy()
+
+
+def is_numeric(kind: pa.DataType) -> bool:
+    """Return whether a column of this type holds numbers; one of nulls alone holds none, and no text either."""
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
+    return any(test(kind) for test in tests)

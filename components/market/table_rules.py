@@ -22,6 +22,7 @@ from components.market.move_rules import is_rounded
 from components.market.option_chain import MAX_VOL, MIN_VOL, marked
 from components.market.rules import Severity
 from components.market.table_catalogue import rule_of
+from components.market.table_rows import is_numeric
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -106,7 +107,7 @@ def _numbers(table: pa.Table, name: str) -> Floats:
 
 
 def _texts(table: pa.Table, name: str) -> npt.NDArray[np.str_]:
-    return table[name].fill_null("").to_numpy().astype(str)
+    return table[name].cast(pa.string()).fill_null("").to_numpy().astype(str)
 
 
 def repeated_keys(table: pa.Table, keys: Sequence[str]) -> list[TableFinding]:
@@ -125,10 +126,12 @@ def absent_days(table: pa.Table, market: Name, owner: str = "") -> list[TableFin
     """
     days = _days(table)
     names = _texts(table, owner) if owner else np.full(len(days), "")
+    is_open = calendar(market, days).days
     absent: list[str] = []
     for name in np.unique(names):
-        mine = np.unique(days[names == name])
-        absent += [f"{name} {day}".strip() for day in np.setdiff1d(calendar(market, mine).days, mine)]
+        mine = days[names == name]
+        due = is_open[(is_open >= mine.min()) & (is_open <= mine.max())]
+        absent += [f"{name} {day}".strip() for day in np.setdiff1d(due, mine)]
     return _lacking("absent_day", "date", absent)
 
 
@@ -136,7 +139,7 @@ def empty_cells(table: pa.Table) -> list[TableFinding]:
     """Return the columns of numbers without a single value, and the empty cells of the others."""
     found: list[TableFinding] = []
     for name in table.column_names:
-        if pa.types.is_floating(table[name].type):
+        if is_numeric(table[name].type):
             empty = np.isnan(_numbers(table, name))
             if empty.all():
                 found += _lacking("empty_column", name, [name])
@@ -190,8 +193,9 @@ def _snapshots(table: pa.Table, rule: str, where: Bools) -> list[TableFinding]:
     rows = np.flatnonzero(where)
     chosen = table.select(["underlying", "date"]).take(rows)
     kept = chosen.group_by(["underlying", "date"], use_threads=False).aggregate([])
-    examples = [" ".join(_text(kept[name][row]) for name in kept.column_names) for row in range(min(3, kept.num_rows))]
-    return [TableFinding(rule, "date", kept.num_rows, tuple(examples), rows)] if len(rows) else []
+    first = kept.slice(0, NUM_EXAMPLES).to_pylist()
+    examples = tuple(f"{item['underlying']} {item['date']:%Y-%m-%d}" for item in first)
+    return [TableFinding(rule, "date", kept.num_rows, examples, rows)] if len(rows) else []
 
 
 def totals_findings(table: pa.Table) -> list[TableFinding]:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from components.market.option_chain import marked
 from components.market.table_quality import TableQuality, assess_table
 from components.market.table_rules import absent_days
 
@@ -120,3 +121,11 @@ def test_the_named_places_are_the_ones_found(judge: Callable[[str], TableQuality
     yields = pq.read_table(shared_data / "treasury_yields_daily.parquet")
     recent = yields.filter(yields["date"].to_numpy() >= np.datetime64("2017-01-01"))
     assert absent_days(recent, "XNYS")[0].count == 7
+
+
+def test_the_snapshot_of_the_holiday_is_left_out_with_and_without_a_calendar(
+    judge: Callable[[str], TableQuality], shared_data: Path
+) -> None:
+    chain = pq.read_table(shared_data / "options_chain_2025.parquet")
+    [holiday] = [item.rows for item in judge("options_chain_2025").findings if item.rule == "not_a_session"]
+    assert np.array_equal(np.flatnonzero(marked(chain, file="chain")["repeated_snapshot"]), holiday)

@@ -12,8 +12,9 @@ from components.core.errors import DataError
 from components.market.context_files import TONES
 from components.market.option_chain import MAX_VOL, MIN_VOL, PARTIAL_SHARE, read_chain
 from components.market.rules import RULES
-from components.market.table_catalogue import NEEDS, TABLE_RULES
-from components.market.table_quality import KINDS, UNKNOWN, TableQuality, assess_table, kind_of
+from components.market.table_catalogue import TABLE_RULES, unasked
+from components.market.table_kinds import KINDS, kind_of
+from components.market.table_quality import UNKNOWN, TableQuality, assess_table
 from components.market.table_rules import yield_findings
 
 
@@ -122,11 +123,8 @@ def test_the_report_marks_what_the_features_leave_out() -> None:
     excluded = read_chain(pa.table(table), file="table").excluded
     found = {item.rule: len(item.rows) for item in assessed(**table).findings}
     reasons = {name: sum(excluded[name].to_pylist()) for name in excluded.column_names[3:]}
-    assert found == {name: count for name, count in reasons.items() if count and NEEDS_OF.get(name, "bid") in table}
+    assert found == {name: count for name, count in reasons.items() if count and name not in unasked(table)}
     assert found["partial_snapshot"] == size - 1
-
-
-NEEDS_OF = {rule: column for column, rules in NEEDS.items() for rule in rules}
 
 
 def test_absent_and_narrow_snapshots_are_named() -> None:
@@ -202,6 +200,20 @@ def test_an_unknown_or_ambiguous_kind_is_said_and_nothing_is_asked() -> None:
 def test_a_column_of_texts_where_numbers_belong_is_refused() -> None:
     with pytest.raises(DataError, match=r"news_sentiment.*holds string, not numbers"):
         assessed(date=["2024-01-02"], news_sentiment=["high"])
+
+
+def test_a_day_that_is_text_is_refused_and_an_empty_column_of_any_type_is_named() -> None:
+    with pytest.raises(DataError, match=r"end_date.*holds string that is no day"):
+        assessed(symbol=["A"], start_date=["2024-01-02"], end_date=["soon"])
+    open_spans = assessed(symbol=["A"], start_date=["2024-01-02"], end_date=[None])
+    assert (open_spans.clean, open_spans.findings) == (1, ())
+    assert counts(assessed(date=["2024-01-02"], news_sentiment=[None])) == {("empty_column", "news_sentiment"): 1}
+
+
+def test_the_days_of_a_symbol_count_from_its_first_to_its_last() -> None:
+    dates = days("2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05", "2024-01-02", "2024-01-04")
+    found = assessed(symbol=["A"] * 4 + ["B"] * 2, date=dates, implied_vol=[0.2] * 6)
+    assert [item.examples for item in found.findings] == [("B 2024-01-03",)]
 
 
 def test_every_kind_is_told_by_its_own_columns_and_asks_known_rules() -> None:

@@ -13,7 +13,7 @@ from components.market.action_agreement import ActionAgreement, Actions, booked,
 from components.market.agreement import Agreement, Kind, closest
 from components.market.observed import observed
 from components.market.probes import Finding, Report
-from components.market.table_quality import kind_of
+from components.market.table_kinds import kind_of
 from components.market.table_rows import price_rows
 
 NUM_NAMED: Final = 10
