@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from components.market.calendars import Name
 from components.market.context_files import TONES
 from components.market.observed import Observed
 from components.market.option_chain import OPTIONAL, REQUIRED
@@ -47,8 +48,8 @@ class Kind:
     """Columns that tell its rows apart."""
     rules: tuple[str, ...]
     """All that is asked, in the order of the report."""
-    find: Callable[[pa.Table, str], list[TableFinding]]
-    """What is wrong with a table, read from the file of that name; its times are days."""
+    find: Callable[[pa.Table, str, Name], list[TableFinding]]
+    """What is wrong with a table whose times are days, by the name of its file and the calendar of its market."""
     numbers: tuple[str, ...] = ()
     """Columns that hold numbers where a table has them."""
     days: tuple[str, ...] = ()
@@ -63,8 +64,8 @@ def kind_of(columns: Collection[str]) -> Kind | None:
     return found[0] if len(found) == 1 else None
 
 
-def _closes(table: pa.Table, file: str) -> list[TableFinding]:
-    """Return what the rules of bars find in the columns that the table has."""
+def _closes(table: pa.Table, file: str, _: Name) -> list[TableFinding]:
+    """Return what the rules of bars find in the columns that the table has; they tell the calendar themselves."""
     found = assess([price_rows(table, file=file)], asof=_NO_CLOCK)
     held, unknown = {*table.column_names, "time"}, unasked(table.column_names)
     kept = [hits for hits in found.hits if hits.column in held and hits.rule.name not in unknown]
@@ -93,7 +94,7 @@ _CHAIN: Final = (
 _DAILY: Final = (*_KEYED, "absent_day", "empty_column", "missing_value")
 
 
-def _daily(table: pa.Table, _: str) -> list[TableFinding]:
+def _daily(table: pa.Table, _: str, __: Name) -> list[TableFinding]:
     """Return what a series of every calendar day lacks."""
     return empty_cells(table) + absent_days(table, "24/7")
 
@@ -104,7 +105,7 @@ KINDS: Final = (
         frozenset({"date", "y_2y", "y_10y"}),
         ("date",),
         (*_KEYED, "unpublished_yield", "absent_day", "empty_column", "missing_value", "zero_yield"),
-        lambda table, _: yield_findings(table) + empty_cells(table) + absent_days(table, "XNYS"),
+        lambda table, _, market: yield_findings(table) + empty_cells(table) + absent_days(table, market),
         numbers=tuple(f"y_{tenor}" for tenor in _TENORS),
     ),
     Kind("news tone", frozenset({"date", *TONES}), ("date",), _DAILY, _daily, numbers=TONES),
@@ -116,7 +117,7 @@ KINDS: Final = (
         frozenset(REQUIRED),
         CONTRACT,
         (*_KEYED, *_CHAIN),
-        lambda table, file: chain_findings(table, file=file),
+        lambda table, file, market: chain_findings(table, file=file, market=market),
         numbers=("strike", "bid", "ask", "underlying_price", *OPTIONAL[:3]),
         days=("expiration", "timestamp", "last_trade_time"),
     ),
@@ -125,7 +126,7 @@ KINDS: Final = (
         frozenset({"date", "total_open_interest", "put_to_call_open_interest"}),
         ("date",),
         (*_KEYED, "empty_totals", "absent_day"),
-        lambda table, _: totals_findings(table) + absent_days(table, "XNYS"),
+        lambda table, _, market: totals_findings(table) + absent_days(table, market),
         numbers=("total_open_interest", "put_to_call_open_interest"),
     ),
     Kind(
@@ -133,7 +134,7 @@ KINDS: Final = (
         frozenset({"symbol", "date", "implied_vol"}),
         ("symbol", "date"),
         (*_KEYED, "implied_vol_too_low", "implied_vol_too_high", "absent_day", "no_implied_vol"),
-        lambda table, _: volatility_findings(table) + absent_days(table, "XNYS", "symbol"),
+        lambda table, _, market: volatility_findings(table) + absent_days(table, market, "symbol"),
         numbers=("implied_vol",),
     ),
     Kind(
@@ -141,7 +142,7 @@ KINDS: Final = (
         frozenset({"symbol", "start_date", "end_date"}),
         ("symbol", "start_date"),
         (*_KEYED, "bad_span", "returned_symbol", "cut_start"),
-        lambda table, _: membership_findings(table),
+        lambda table, *_: membership_findings(table),
         days=("end_date",),
         time="start_date",
     ),
@@ -150,7 +151,7 @@ KINDS: Final = (
         frozenset({"list", "symbol", "name", "sector"}),
         ("list", "symbol"),
         ("repeated_key", "unknown_sector", "no_identifier", "free_text", "in_two_lists"),
-        lambda table, _: constituent_findings(table),
+        lambda table, *_: constituent_findings(table),
         time="",
     ),
     Kind(
@@ -158,7 +159,7 @@ KINDS: Final = (
         frozenset({"symbol", "date", "type", "value"}),
         ("symbol", "date", "type"),
         (*_KEYED, "bad_action", "rounded_split"),
-        lambda table, _: action_findings(table),
+        lambda table, *_: action_findings(table),
         numbers=("value",),
     ),
     Kind(

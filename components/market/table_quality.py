@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.core.errors import DataError
+from components.market.calendars import Name
 from components.market.observed import Bools
 from components.market.rules import Severity
 from components.market.table_catalogue import rule_of, unasked
@@ -59,8 +60,11 @@ class TableQuality:
         return numbers | {"span": list(self.span or ()), "findings": found}
 
 
-def assess_table(table: pa.Table, *, name: str) -> TableQuality:
+def assess_table(table: pa.Table, *, name: str, market: Name = "XNYS") -> TableQuality:
     """Return what the rules of its kind find in a table; ``name`` is what errors call it.
+
+    ``market`` is the calendar of yields, options and volatilities: that of a synthetic market is 24/5. A
+    short file does not show which one it keeps.
 
     Raises:
         DataError: If a column cannot hold what its name says.
@@ -74,7 +78,7 @@ def assess_table(table: pa.Table, *, name: str) -> TableQuality:
     found = _timeless(np.flatnonzero(timeless), kind)
     if known.num_rows:
         inside = repeated_keys(known, kind.keys) if "repeated_key" in kind.rules else []
-        inside += kind.find(known, name)
+        inside += kind.find(known, name, market)
         found += [replace(item, rows=kept[item.rows]) for item in inside]
     rank = {rule: place for place, rule in enumerate(kind.rules)}
     ordered = tuple(sorted(found, key=lambda item: rank[item.rule]))

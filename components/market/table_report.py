@@ -1,10 +1,12 @@
-"""What the rules found in the tables beside the bars, as one section of the quality report."""
+"""What the rules found in the tables beside the bars, as one section of the quality report; and the rules as a page."""
 
 from collections.abc import Mapping
 from html import escape
 
 from components.core.page import DASH, table
 from components.market.quality_report import PILLS
+from components.market.table_catalogue import rule_of
+from components.market.table_kinds import KINDS
 from components.market.table_quality import UNKNOWN, TableQuality
 from components.market.table_rules import TableFinding
 
@@ -64,3 +66,33 @@ def _row(finding: TableFinding) -> str:
         f'<td class="num" data-name="Found">{finding.count:,}</td>'
         f'<td class="num" data-name="Rows">{len(finding.rows):,}</td></tr>'
     )
+
+
+def markdown() -> str:
+    """Return the page ``docs/table-rules.md``."""
+    lines = [
+        "# Rules of tables that are no bars",
+        "",
+        "What `qf probe data FILE` and the quality report ask of each kind of table. This page is written from",
+        "`components/market/table_kinds.py` and `table_catalogue.py`; a test compares them.",
+        "",
+        "A table's kind is told by its columns; a table of none, or of several kinds, is asked nothing, and that is",
+        "said. An error marks values that must not be learned from, a warning what may mislead, a note what is worth",
+        "knowing. A row is clean if none of them touches it. Errors and warnings let `qf probe data` leave with 65.",
+        "",
+        "`qf probe data FILE --against OTHER` compares two sources instead: the names that one lacks; per symbol the",
+        "days that both have, the share of equal closes, the factor between the others, and the days on which the",
+        "returns are apart; and dividends and splits where one is a table of corporate actions.",
+        "",
+        "What no rule can see: that a publisher stopped to keep a series up (implied volatilities that their publisher",
+        "calls stale are for tests only), that a series was estimated anew later (news sentiment is: what stands in it",
+        "for a day was not known on it), and when a value became known (a day's news tone after the UTC day, a yield",
+        "curve after the close).",
+    ]
+    for kind in KINDS:
+        columns = ", ".join(f"`{column}`" for column in sorted(kind.columns))
+        lines += ["", f"## {kind.name.capitalize()}", "", f"Told by {columns}.", ""]
+        lines += ["| rule | severity | looks for | remedy |", "|---|---|---|---|"]
+        rules = [rule_of(name) for name in kind.rules]
+        lines += [f"| `{rule.name}` | {rule.severity} | {rule.title} | {rule.remedy} |" for rule in rules]
+    return "\n".join(lines) + "\n"

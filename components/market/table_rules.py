@@ -160,14 +160,14 @@ def yield_findings(table: pa.Table) -> list[TableFinding]:
     return found
 
 
-def chain_findings(table: pa.Table, *, file: str) -> list[TableFinding]:
-    """Return what is odd about option chains of New York: contracts, quotes, volatilities, snapshots.
+def chain_findings(table: pa.Table, *, file: str, market: Name) -> list[TableFinding]:
+    """Return what is odd about option chains of a market: contracts, quotes, volatilities, snapshots.
 
     Raises:
         DataError: If a column of a chain is missing.
     """
     days = _days(table)
-    reasons = marked(table, file=file, sessions=calendar("XNYS", days).days)
+    reasons = marked(table, file=file, sessions=calendar(market, days).days)
     found: list[TableFinding] = []
     for reason, column in _COLUMN_OF.items():
         if column not in table.column_names:

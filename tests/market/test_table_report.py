@@ -1,11 +1,12 @@
 """The section of the quality report on tables that are no bars."""
 
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pyarrow as pa
 
 from components.market.table_quality import assess_table
-from components.market.table_report import render_tables
+from components.market.table_report import markdown, render_tables
 
 TONE = pa.table({"date": ["2024-01-01", "2024-01-03"], "news_sentiment": [0.1, None]})
 VOID = frozenset({"br"})
@@ -48,3 +49,8 @@ def test_an_unknown_kind_is_listed_and_names_are_escaped() -> None:
     assert "&lt;u&gt;" in section
     assert "&lt;b&gt; &lt;i&gt; &lt;script&gt;" in section
     assert not any(tag in section for tag in ("<b>", "<i>", "<u>", "<script>"))
+
+
+def test_the_page_of_the_rules_is_written_from_them(top: Path) -> None:
+    page = (top / "docs" / "table-rules.md").read_text()
+    assert page == markdown(), "write docs/table-rules.md anew from table_report.markdown()"

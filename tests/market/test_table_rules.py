@@ -12,6 +12,9 @@ from components.core.errors import DataError
 from components.market.context_files import TONES
 from components.market.option_chain import MAX_VOL, MIN_VOL, PARTIAL_SHARE, read_chain
 from components.market.rules import RULES
+from components.market.synthetic import MarketSpec
+from components.market.synthetic_context import synthetic_context
+from components.market.synthetic_options import option_chains
 from components.market.table_catalogue import TABLE_RULES, unasked
 from components.market.table_kinds import KINDS, kind_of
 from components.market.table_quality import UNKNOWN, TableQuality, assess_table
@@ -214,6 +217,15 @@ def test_the_days_of_a_symbol_count_from_its_first_to_its_last() -> None:
     dates = days("2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05", "2024-01-02", "2024-01-04")
     found = assessed(symbol=["A"] * 4 + ["B"] * 2, date=dates, implied_vol=[0.2] * 6)
     assert [item.examples for item in found.findings] == [("B 2024-01-03",)]
+
+
+def test_the_tables_of_a_synthetic_market_keep_its_calendar() -> None:
+    spec = MarketSpec(symbols=1, days=300)
+    tables = synthetic_context(spec) | {"chains": option_chains(spec, days=40)}
+    found = {name: assess_table(table, name=name, market="24/5") for name, table in tables.items()}
+    assert {item.kind for item in found.values()} == {"closes", "treasury yields", "news tone", "option chain"}
+    assert not any(item.worst["error"] for item in found.values())
+    assert assess_table(tables["chains"], name="chains").count("not_a_session") == 2  # Thanksgiving and Christmas
 
 
 def test_every_kind_is_told_by_its_own_columns_and_asks_known_rules() -> None:
