@@ -70,12 +70,14 @@ def data(source: str, *, keys: str, max_empty_share: float, other: str, asof: st
     found = tables(source)
     reports: list[Report] = []
     for name, table in found.items():
-        kind = None if _are_bars(table) else kind_of(table.column_names)
+        if _are_bars(table):
+            reports.append(check(table, keys=wanted, name=name))
+            continue
+        kind = kind_of(table.column_names)
         if kind is None or kind.time in PLAIN.times:
-            tell_apart = wanted or tuple(key for key in kind.keys if key != kind.time) if kind else wanted
-            reports.append(check(table, keys=tell_apart, name=name))
-        if not _are_bars(table):
-            reports.append(quirks(table, name=name))
+            own = [key for key in kind.keys if key != kind.time] if kind else ()
+            reports.append(check(table, keys=wanted or own, name=name))
+        reports.append(quirks(table, name=name))
     if not any(report.findings for report in reports) and all(_are_bars(table) for table in found.values()):
         reports += _features_of(source, moment)
     _tell(reports)
@@ -121,8 +123,16 @@ def restate(source: str, symbols: str, asof: str, seed: int) -> None:
 
 
 def _joined(source: str) -> pa.Table:
-    """Return all files of a source as one table."""
-    return pa.concat_tables(tables(source).values(), promote_options="permissive")
+    """Return all files of a source as one table.
+
+    Raises:
+        DataError: If a column holds texts in one file and numbers in another.
+    """
+    try:
+        return pa.concat_tables(tables(source).values(), promote_options="permissive")
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0][:160]
+        raise DataError(f"the files are not alike ({reason})", file=source, remedy="Give files of one kind") from None
 
 
 def _are_bars(table: pa.Table) -> bool:

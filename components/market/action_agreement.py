@@ -45,7 +45,6 @@ class ActionAgreement:
 def listed(table: Mapping[str, Any]) -> Actions:
     """Return the actions of a table of them, with the columns symbol, date, type and value."""
     rows = pd.DataFrame({name: table[name] for name in (*_KEY, "type", "value")})
-    rows = rows.assign(date=pd.to_datetime(rows["date"]))
     return Actions(rows, *_cover(rows))
 
 

@@ -105,3 +105,16 @@ def test_a_table_without_names_cannot_be_compared(tmp_path: Path) -> None:
     news = written(tmp_path, "news", date=DAYS, news_sentiment=np.zeros(5))
     with pytest.raises(DataError, match="no column symbol or underlying"):
         raise probe(news, "--against", news).exception or AssertionError
+
+
+def test_actions_with_a_day_that_is_none_and_files_that_are_not_alike_are_refused(tmp_path: Path) -> None:
+    bars = written(tmp_path, "bars", symbol=["A"] * 5, date=DAYS, close=np.arange(1.0, 6), dividend=np.zeros(5))
+    actions = written(
+        tmp_path, "actions", symbol=["A"] * 2, date=["2024-01-02", "May"], type=["dividend"] * 2, value=[1.0, 1.0]
+    )
+    assert "row 2, column 'date': not a day" in str(probe(actions, "--against", bars).exception)
+    folder = tmp_path / "unlike"
+    folder.mkdir()
+    written(folder, "one", symbol=["A"], close=[1.0])
+    written(folder, "two", symbol=["A"], close=["high"])
+    assert "the files are not alike" in str(probe(str(folder), "--against", bars).exception)

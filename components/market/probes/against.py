@@ -14,7 +14,8 @@ from components.market.agreement import Agreement, Kind, closest
 from components.market.observed import observed
 from components.market.probes import Finding, Report
 from components.market.table_kinds import kind_of
-from components.market.table_rows import price_rows
+from components.market.table_rows import numbers_of, price_rows
+from components.market.times import Times, parse_times
 
 NUM_NAMED: Final = 10
 """Names and days that one line tells."""
@@ -117,14 +118,22 @@ def _actions(table: pa.Table, name: str) -> Actions | None:
     """Return the dividends and splits of a table of them, or of bars that carry them."""
     kind = kind_of(table.column_names)
     if kind is not None and kind.name == "corporate actions":
-        columns = table.select(["symbol", "date", "type", "value"])
-        return listed({column: columns[column].to_numpy(zero_copy_only=False) for column in columns.column_names})
+        texts = {column: table[column].to_numpy(zero_copy_only=False) for column in ("symbol", "type")}
+        return listed({**texts, "date": _days(table, name), "value": numbers_of(table, "value", file=name)})
     if "close" not in table.column_names:
         return None
     rows = price_rows(table, file=name)
     if not rows.events or not rows.is_session:
         return None
     return booked({"symbol": np.array(rows.names)[rows.symbol], "date": rows.timestamp, **rows.events})
+
+
+def _days(table: pa.Table, name: str) -> Times:
+    days, faults = parse_times(table["date"], is_session=True, file=name, name="date")
+    if (bad := np.logical_or.reduce([fault.rows for fault in faults])).any():
+        row = int(np.argmax(bad)) + 1
+        raise DataError("not a day", file=name, row=row, column="date", remedy="Write days such as 2024-01-02")
+    return days
 
 
 def _action_findings(item: ActionAgreement, names: tuple[str, str]) -> list[Finding]:
