@@ -47,10 +47,10 @@ def test_adjusted_closes_are_compared_with_adjusted_ones() -> None:
 
 def test_actions_that_differ_or_are_missing_are_named() -> None:
     table = {
-        "symbol": ["AAA", "AAA", "AAA", "ZZZ", "AAA"],
-        "date": DAYS[[0, 1, 2, 2, 4]],
-        "type": ["dividend", "dividend", "split", "dividend", "dividend"],
-        "value": [0.1, 0.2, 2.0, 9.0, 0.5],
+        "symbol": ["AAA", "AAA", "AAA", "ZZZ", "AAA", "AAA"],
+        "date": [*DAYS[[0, 1, 2, 2, 4]], pd.Timestamp("2024-01-01")],
+        "type": ["dividend", "dividend", "split", "dividend", "dividend", "split"],
+        "value": [0.1, 0.2, 2.0, 9.0, 0.5, 3.0],
     }
     bars = {
         "symbol": ["AAA"] * 4,
@@ -63,7 +63,7 @@ def test_actions_that_differ_or_are_missing_are_named() -> None:
     assert (dividends.only_first, dividends.only_second) == (
         (),
         ("AAA 2024-01-05",),
-    )  # ZZZ, last day: not shared
+    )  # ZZZ, first, last day: not shared
     assert (splits.num_equal, splits.only_first) == (0, ("AAA 2024-01-04",))
 
 

@@ -116,6 +116,15 @@ def test_bad_quotes_are_told_by_what_is_wrong_with_them() -> None:
     assert found.clean == 100 - 8  # the contract without a bid has no ask either
 
 
+def test_the_rows_are_those_of_the_table_whatever_its_order() -> None:
+    table = chain(60, "2025-12-01")
+    table["bid"][[3, 50]] = 2.0, 0.0
+    shuffled = np.random.default_rng(0).permutation(60)
+    found = assessed(**{name: values[shuffled] for name, values in table.items()})
+    told = {item.rule: shuffled[item.rows].tolist() for item in found.findings}
+    assert told == {"crossed": [3], "no_bid": [50]}
+
+
 def test_the_report_marks_what_the_features_leave_out() -> None:
     size = round(100 * PARTIAL_SHARE)
     table = {
@@ -192,6 +201,9 @@ def test_closes_without_a_range_are_not_called_flat() -> None:
     assert found.count("flat_bar") == 0
     assert found.count("off_calendar") == 1  # Good Friday
     assert "Nothing traded" not in found.absent
+    assert counts(assessed(symbol=["SPY"] * 2, date=dates[:2], close=[100.0, -1.0])) == {
+        ("bad_price", "close"): 1, ("short_history", "time"): 1
+    }  # fmt: skip
 
 
 def test_an_unknown_or_ambiguous_kind_is_said_and_nothing_is_asked() -> None:
