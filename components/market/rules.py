@@ -28,6 +28,14 @@ MIN_SCORE: Final = 0.8
 """A dataset or symbol below it is not fit for use."""
 
 
+PILLS: Final[dict[Severity, tuple[str, str]]] = {
+    "error": ("fail", "✕ error"),
+    "warning": ("open", "! warning"),
+    "note": ("pass", "note"),
+}
+"""Style and words of a severity, for a page."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """One question that is asked of every row or series."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from html import escape
 
 from components.core.page import DASH, table
-from components.market.quality_report import PILLS
+from components.market.rules import PILLS
 from components.market.table_catalogue import rule_of
 from components.market.table_kinds import KINDS
 from components.market.table_quality import UNKNOWN, TableQuality
