@@ -14,7 +14,7 @@ from components.validate.metrics import Bin
 WIDTH, HEIGHT = 520, 300
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 44
 _MAX_POINTS = 400
-_LANE, _LANE_LEFT = 26, 122
+_LANE, _BAR, _LANE_LEFT = 40, 14, 122
 _SHORT_TICK = 5  # characters that fit when centred at the edge
 
 
@@ -202,11 +202,11 @@ def lane_chart(
     body = [_axes(across, Scale(0.0, 1.0, floor, TOP), x_label=x_label, x_ticks=x_ticks, y_text=lambda _: "", num_y=1)]
     for code, name in enumerate(lanes):
         y = TOP + _LANE * code
-        body.append(f'<text x="{_LANE_LEFT - 8}" y="{y + 18}" text-anchor="end">{escape(name)}</text>')
+        body.append(f'<text x="{_LANE_LEFT - 8}" y="{y + _LANE / 2 + 5:g}" text-anchor="end">{escape(name)}</text>')
         body.append(f'<line class="grid" x1="{_LANE_LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
-        for style, codes, top in (("peer", came, y + 4), ("model", said, y + 14)):
+        for style, codes, top in (("peer", came, y + 5), ("model", said, y + 6 + _BAR)):
             spans = _runs(codes[kept] == code, kept, ends)
-            path = "".join(f"M{across(a):.1f} {top}H{across(b):.1f}v8H{across(a):.1f}Z" for a, b in spans)
+            path = "".join(f"M{across(a):.1f} {top}H{across(b):.1f}v{_BAR}H{across(a):.1f}Z" for a, b in spans)
             body.append(f'<path class="dot {style}" d="{path}"/>' if path else "")
     return _svg(key, title, description, "".join(body), height=floor + BOTTOM)
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from html import escape
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -24,6 +24,7 @@ NUM_BINS = 5
 class ClassEvidence:
     """A zone of classes, and what the training zone teaches without a model."""
 
+    loss_unit: ClassVar[str] = " nats"
     zone: ClassZone
     past: ClassZone | None
     usable: bool
@@ -116,7 +117,8 @@ def timeline_figure(zone: ClassZone) -> str:
         f"Said{whose} at each decision time, and what came {zone.predictions.horizon} bars later: the same at "
         f"{agree:,} of {zone.num_times:,} times."
     )
-    ticks = day_ticks(np.arange(zone.num_times, dtype=np.float64), [str(stamp)[:10] for stamp in zone.times])
+    steps, stamps = np.arange(zone.num_times, dtype=np.float64), [str(stamp)[:10] for stamp in zone.times]
+    ticks = day_ticks(steps, stamps, num_ticks=3)  # the names of the lanes leave room for no more
     lanes = [_spoken(name) for name in zone.predictions.classes]
     chart = lane_chart("timeline", "Timeline", words, lanes, came=came, said=said, x_label="decision", x_ticks=ticks)
     key = (
@@ -138,7 +140,7 @@ def matrix_figure(zone: ClassZone) -> str:
             kind = "right" if code == place else "wrong"
             cells.append(
                 f'<td class="{kind}" style="--share:{share:.3f};padding:9px 2px;font-size:.95rem">{int(count):,}'
-                f"<small>{share:.0%}</small></td>"
+                f'<small style="color:inherit">{share:.0%}</small></td>'
             )
         rows.append(f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>')
     words = (

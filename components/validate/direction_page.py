@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from html import escape
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -24,6 +24,7 @@ PUBLISHED_TARGETS = {"precision": 0.7, "f1": 0.5}
 class DirectionEvidence:
     """A zone of directions, and what trading it brought."""
 
+    loss_unit: ClassVar[str] = " nats"
     zone: Zone
     book: Book
     baseline: Book

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from html import escape
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -24,6 +24,7 @@ NUM_BINS, NUM_PARTS = 10, 48
 class ScoreEvidence:
     """A zone of scores, and what the training zone teaches without a model."""
 
+    loss_unit: ClassVar[str] = ""
     zone: ScoreZone
     past: ScoreZone | None
     usable: bool

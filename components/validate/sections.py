@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -33,6 +33,9 @@ FORMS: dict[str, str] = {
 
 class Evidence(Protocol):
     """What one kind of predictions shows beside its gates."""
+
+    loss_unit: ClassVar[str]
+    """Of the training curve, after a space; empty if it has none."""
 
     def metrics(self, name: str) -> dict[str, Measurement]:
         """Return all metrics of the zone called ``name``, by name; only the counts if the predictions are broken."""
@@ -81,9 +84,9 @@ def figure(title: str, caption: str, content: str) -> str:
     return f"<figure><h3>{escape(title)}</h3><figcaption>{caption}</figcaption>{content}</figure>"
 
 
-def day_ticks(days: Array, stamps: list[str]) -> list[tuple[float, str]]:
-    """Return four ticks, from the first to the last of ``days``, with their stamps as text."""
-    places = np.unique(np.linspace(0, days.size - 1, 4).round().astype(np.intp))
+def day_ticks(days: Array, stamps: list[str], *, num_ticks: int = 4) -> list[tuple[float, str]]:
+    """Return ticks from the first to the last of ``days``, with their stamps as text."""
+    places = np.unique(np.linspace(0, days.size - 1, num_ticks).round().astype(np.intp))
     return [(float(days[place]), stamps[place]) for place in places]
 
 
@@ -102,7 +105,8 @@ def training_figure(findings: Findings) -> str:
         return figure("Training", "The bundle holds no training curve.", "")
     epochs = np.arange(1, train.size + 1, dtype=np.float64)
     best = int(validation.argmin())
-    words = f"Validation loss is lowest in epoch {best + 1} of {train.size}: {validation[best]:.4f} nats."
+    words = f"Validation loss is lowest in epoch {best + 1} of {train.size}: {validation[best]:.4f}"
+    words += f"{findings.evidence.loss_unit}."
     lines = [Line("validation", epochs, validation, "model"), Line("train", epochs, train, "peer")]
     step = Scale(1.0, max(2.0, float(train.size)), 0.0, 1.0)
     ticks = [tick for tick in number_ticks(step) if tick[0].is_integer()]
