@@ -105,8 +105,8 @@ def training_figure(findings: Findings) -> str:
         return figure("Training", "The bundle holds no training curve.", "")
     epochs = np.arange(1, train.size + 1, dtype=np.float64)
     best = int(validation.argmin())
-    words = f"Validation loss is lowest in epoch {best + 1} of {train.size}: {validation[best]:.4f}"
-    words += f"{findings.evidence.loss_unit}."
+    lowest = f"{validation[best]:.4f}{findings.evidence.loss_unit}"
+    words = f"Validation loss is lowest in epoch {best + 1} of {train.size}: {lowest}."
     lines = [Line("validation", epochs, validation, "model"), Line("train", epochs, train, "peer")]
     step = Scale(1.0, max(2.0, float(train.size)), 0.0, 1.0)
     ticks = [tick for tick in number_ticks(step) if tick[0].is_integer()]
