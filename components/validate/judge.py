@@ -3,6 +3,7 @@
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from components.core.judge import JudgeConfig
 from components.core.run_context import RunContext
 from components.core.verdict import VERDICT, GateResult, Outcome, Verdict, write
 from components.validate.gates import evaluate, overall
-from components.validate.kinds import Table, kind_asked, kind_of
+from components.validate.kinds import Kind, Table, kind_asked, kind_of
 from components.validate.report import render
 from components.validate.sections import Findings
 from components.validate.zone import Rows
@@ -48,23 +49,11 @@ def judge(
     """
     manifest = _manifest_of(bundle, examples)
     rival = champion if config.compare_with_champion else None
-
-    def said(model: Bundle, zone: str) -> Table | None:
-        """Return what the model says of a zone, if there is such a zone."""
-        if not manifest["zones"].get(zone, {}).get("rows"):
-            return None
-        table: Table = family.module("predict").predict(model, examples, zone=zone, threads=threads)
-        return table
-
-    tested = said(bundle, TEST)
-    kind = kind_of(tested) if tested else kind_asked(config.gates)
-    table = tested or kind.nothing
-    past = said(bundle, TRAIN) if kind.learns and tested else None
-    theirs = (said(rival, TEST) or kind.nothing) if rival else None
-    bars_per_year = float(manifest["bars_per_year"])
-    results = evaluate(table, config, bars_per_year=bars_per_year, champion=theirs, past=past)
-    zone = kind.zone(table)
-    evidence = kind.evidence(zone, None if past is None else kind.zone(past), config, bars_per_year=bars_per_year)
+    heard = _hear(bundle, rival, examples, manifest, config=config, family=family, threads=threads)
+    bars_per_year, zone = float(manifest["bars_per_year"]), heard.kind.zone(heard.tested)
+    results = evaluate(heard.tested, config, bars_per_year=bars_per_year, champion=heard.champion, past=heard.past)
+    past = heard.kind.zone(heard.past) if heard.past else None
+    evidence = heard.kind.evidence(zone, past, config, bars_per_year=bars_per_year)
     outcome = overall(results)
     verdict = Verdict(
         verdict=outcome,
@@ -86,6 +75,47 @@ def judge(
     )  # fmt: skip
     _publish(findings, out, run)
     return verdict
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What the models say."""
+
+    kind: Kind
+    tested: Table
+    """Of the test zone."""
+    past: Table | None
+    """Of the training zone, if peers learn from it."""
+    champion: Table | None
+    """The champion, of the test zone, if it is asked."""
+
+
+def _hear(
+    bundle: Bundle,
+    rival: Bundle | None,
+    examples: Path,
+    manifest: Mapping[str, Any],
+    *,
+    config: JudgeConfig,
+    family: Family,
+    threads: int,
+) -> _Heard:
+    """Return what bundle and rival say; without a test zone nothing, of the kind that the gates ask about."""
+
+    def say(model: Bundle, zone: str) -> Table | None:
+        if not manifest["zones"].get(zone, {}).get("rows"):
+            return None
+        table: Table = family.module("predict").predict(model, examples, zone=zone, threads=threads)
+        return table
+
+    tested = say(bundle, TEST)
+    kind = kind_of(tested) if tested else kind_asked(config.gates)
+    return _Heard(
+        kind,
+        tested=tested or kind.nothing,
+        past=say(bundle, TRAIN) if kind.learns and tested else None,
+        champion=(say(rival, TEST) or kind.nothing) if rival else None,
+    )
 
 
 def _manifest_of(bundle: Bundle, examples: Path) -> dict[str, Any]:
