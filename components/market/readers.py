@@ -18,7 +18,7 @@ from pyarrow import csv
 from components.core.errors import DataError, UsageError
 from components.core.files import SYMBOL, checked_symbol, sha256_of
 from components.market import synthetic
-from components.market.bars import DAY_S, OHLC, SCHEMA, SESSION_KNOWN_AT, Bars, Input
+from components.market.bars import DAY_S, OHLC, SCHEMA, Bars, Input, completion
 from components.market.checks import Rows, check
 from components.market.csv_header import CsvHeader, csv_header
 from components.market.layout import Layout, declared, layout_of, order_note, plain_times
@@ -313,7 +313,7 @@ def _table(
     order: npt.NDArray[np.intp],
     bar_seconds: int,
 ) -> pa.Table:
-    length = SESSION_KNOWN_AT if parts[0].is_session else np.timedelta64(bar_seconds, "s")
+    length = completion("daily" if parts[0].is_session else "intraday", bar_seconds)
     columns: list[npt.NDArray[np.generic]] = [names, timestamp, timestamp + length]
     for name in (*OHLC, "volume", "adj_close"):
         values = [rows.numbers.get(name, rows.numbers["close"]) for rows in parts]

@@ -15,7 +15,9 @@ from cli.main import qf
 from cli.shipped import technical, training_rows
 from components.core import family as families
 from components.core.errors import BAD_DATA, DataError, QuantfoundryError
-from components.market.probes.restate import recorded, restate, restatement_time, rewritten
+from components.market.knowledge import recorded
+from components.market.probes.lookahead import rewritten
+from components.market.probes.restate import restate, restatement_time
 from components.market.readers import read_bars
 from components.market.synthetic import MarketSpec, market
 
@@ -105,8 +107,8 @@ def test_the_recorded_history_holds_both_versions_by_hand() -> None:
     old = BARS["known_at"].to_numpy() < AT
     target = np.zeros(BARS.num_rows, dtype=np.bool_)
     target[260] = True  # the first symbol, six days before the restatement
-    history, num_restated = recorded(before, technical(rewritten(BARS, target, np.random.default_rng(0))), AT)
-    assert (num_restated, history.num_rows) == (7, BARS.num_rows + 7)  # its averages carry it to the days after
+    history = recorded(before, before, technical(rewritten(BARS, target, np.random.default_rng(0))), AT)
+    assert history.num_rows == BARS.num_rows + 7  # its averages carry it to the days after
     assert history.slice(0, int(old.sum())).to_pandas().equals(before.filter(pa.array(old)).to_pandas())
     restated = history.slice(int(old.sum()), 7)
     assert set(restated["created"].to_numpy()) == {AT}
