@@ -21,7 +21,6 @@ from components.market.probes.restate import restate, restatement_time
 from components.market.readers import read_bars
 from components.market.synthetic import MarketSpec, market
 
-pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
 SOURCE = "synthetic://planted?symbols=3&days=400"
 BARS = market(MarketSpec(symbols=3, days=400))
 AT = restatement_time(BARS)
