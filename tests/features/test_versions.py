@@ -38,13 +38,13 @@ def known_from(rows: pa.Table, moment: np.datetime64) -> pa.Table:
 def corrected(market: pa.Table, rng: np.random.Generator) -> tuple[pa.Table, pa.Table]:
     """Return bars of which some are missing, and what came later: those, and other values of some, at three times.
 
-    Of each symbol the first and the last bar are there; the second time lies between two sessions, the first
-    on the very moment a bar is complete.
+    Of each symbol the first and the last bar are there, of the last symbol all, and as they were. The second
+    time lies between two sessions, the first is the very moment a bar is complete.
     """
     known = market["known_at"].to_numpy()
     days = np.unique(known)
     moments = [days[270], days[280] + np.timedelta64(5, "h"), days[280] + np.timedelta64(6, "h")]
-    inner = (known > days[0]) & (known < days[-1])
+    inner = (known > days[0]) & (known < days[-1]) & (market["symbol"].to_numpy() != "SYN002")
     missing = inner & (known < moments[0]) & (rng.random(len(known)) < 0.01)
     pieces = [known_from(market.filter(pa.array(missing)), moments[0])]
     for moment in moments:
