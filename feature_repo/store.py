@@ -88,15 +88,16 @@ def materialize(store: FeatureStore, place: Place, *, views: Sequence[str], firs
     return True
 
 
-def point_in_time(store: FeatureStore, service: str, spine: pd.DataFrame) -> pa.Table:
-    """Return ``spine`` with the service's columns as they were known at its ``event_timestamp``.
+def point_in_time(store: FeatureStore, wanted: str | list[str], spine: pd.DataFrame) -> pa.Table:
+    """Return ``spine`` with the columns of a service, or ``view:column``, as known at its ``event_timestamp``.
 
     Raises:
         ArtifactError: If a row was lost or added on the way.
     """
+    features = store.get_feature_service(wanted) if isinstance(wanted, str) else wanted
     table = store.get_historical_features(
-        entity_df=spine.copy(), features=store.get_feature_service(service), filter_by_created_timestamp=True
+        entity_df=spine.copy(), features=features, filter_by_created_timestamp=True
     ).to_arrow()
     if table.num_rows != len(spine):
-        raise ArtifactError(f"{service}: {len(spine)} rows in, {table.num_rows} out. The feature store lost rows")
+        raise ArtifactError(f"{wanted}: {len(spine)} rows in, {table.num_rows} out. The feature store lost rows")
     return table

@@ -53,9 +53,11 @@ def restate(
         problem = f"{len(old)} training rows were decided before {at}, {num_restated} feature rows restated by then"
         raise DataError(problem, file=name, remedy="Give more bars, or a later time of the restatement")
     digests = digest(old), digest(new)
+    empty = ", ".join(str(name) for name in old.columns if old[name].isna().all())
     checked = (
         f"{num_restated:,} feature rows restated at {at} UTC, {len(old):,} training rows decided before that, "
-        f"digest {digests[0][:12]} before and {digests[1][:12]} after"
+        + (f"of {empty} no value by then, " if empty else "")
+        + f"digest {digests[0][:12]} before and {digests[1][:12]} after"
     )
     return Report(name, () if digests[0] == digests[1] else _differences(old, new), (checked,))
 
