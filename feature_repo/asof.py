@@ -238,7 +238,7 @@ class AsofOfflineStore(DuckDBOfflineStore):
         def run() -> pl.DataFrame:
             rows = known_rows(data_source, config.repo_path).with_row_index("__row")
             known = rows.filter(pl.col("__known") <= end_date).select("__row", "__known", *join_key_columns, *times)
-            newest = known.collect().sort(times, maintain_order=True).unique(join_key_columns or None, keep="last")
+            newest = known.collect().sort(times, maintain_order=True).unique(join_key_columns, keep="last")
             wanted = newest.filter(pl.col("__known") > start_date)["__row"].implode()
             columns = [*join_key_columns, *feature_name_columns, *times]
             return rows.filter(pl.col("__row").is_in(wanted)).select(columns).collect()

@@ -19,7 +19,7 @@ from components.core.files import file_lock
 from feature_repo.asof import known_rows
 from feature_repo.definitions import Definitions, definitions
 from feature_repo.place import Place
-from feature_repo.watermark import Watermark
+from feature_repo.watermark import Watermark, prints
 
 MATERIALIZE_WAIT_S = 120.0
 
@@ -77,7 +77,7 @@ def materialize(store: FeatureStore, place: Place, *, views: Sequence[str], firs
         if mark.reached is not None and last < mark.reached:
             return False
         sources = {view: store.get_feature_view(view).batch_source for view in views}
-        rows = {view: known_rows(source, store.config.repo_path) for view, source in sources.items()}
+        rows = {view: prints(known_rows(source, store.config.repo_path)) for view, source in sources.items()}
         starts = {view: mark.start(view, table) for view, table in rows.items()}
         mark = mark.reaching(last, without=[view for view, start in starts.items() if start is None])
         for view, table in rows.items():

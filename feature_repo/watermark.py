@@ -14,7 +14,10 @@ from components.core.files import read_json, write_json
 
 @dataclass(frozen=True)
 class Watermark:
-    """What was loaded into one online store; a change is on disk before it is returned."""
+    """What was loaded into one online store; a change is on disk before it is returned.
+
+    The rows of a view are given as their ``prints``.
+    """
 
     path: Path
     reached: datetime | None
@@ -30,7 +33,7 @@ class Watermark:
         content = read_json(path)
         return cls(path, datetime.fromisoformat(content["reached"]), content["views"])
 
-    def start(self, view: str, rows: pl.LazyFrame) -> datetime | None:
+    def start(self, view: str, rows: pl.DataFrame) -> datetime | None:
         """Return the time after which the rows of a view are not there yet; None if other rows were loaded before."""
         if (entry := self.views.get(view)) is None:
             return None
@@ -41,7 +44,7 @@ class Watermark:
         """Return the mark of a load to ``last`` that begins; of the views in ``without`` nothing counts as loaded."""
         return self._written(last, {view: entry for view, entry in self.views.items() if view not in without})
 
-    def loaded(self, view: str, rows: pl.LazyFrame, last: datetime) -> "Watermark":
+    def loaded(self, view: str, rows: pl.DataFrame, last: datetime) -> "Watermark":
         """Return the mark after all rows of a view that were known at ``last`` were loaded."""
         entry = {"loaded": last.astimezone(UTC).isoformat(), "digest": _digest(rows, last)}
         return self._written(last, {**self.views, view: entry})
@@ -51,7 +54,13 @@ class Watermark:
         return Watermark(self.path, reached, views)
 
 
-def _digest(rows: pl.LazyFrame, moment: datetime) -> str:
+def prints(rows: pl.LazyFrame) -> pl.DataFrame:
+    """Return a number for each row that tells its values from others, and from when it is known."""
+    whole = rows.collect()
+    return whole.select("__known").with_columns(whole.hash_rows().alias("__print"))
+
+
+def _digest(rows: pl.DataFrame, moment: datetime) -> str:
     """Return a digest of the rows known at ``moment``, in their order; another release of polars gives another."""
-    known = rows.filter(pl.col("__known") <= moment).collect()
-    return hashlib.sha256(known.hash_rows().to_numpy().tobytes()).hexdigest()
+    known = rows.filter(pl.col("__known") <= moment)
+    return hashlib.sha256(known["__print"].to_numpy().tobytes()).hexdigest()
