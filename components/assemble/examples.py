@@ -18,6 +18,7 @@ from components.core.family import Family
 from components.core.files import fresh_folder, read_json, sha256_of, write_json
 from components.core.recipe import DataConfig
 from components.core.run_context import open_run
+from components.market.context import MARKET
 from components.market.examples_manifest import examples_digest
 from components.market.labels import next_direction, next_open_return
 from components.market.splits import chronological
@@ -87,7 +88,8 @@ def examples_table(folder: Path, member: Family, data: DataConfig) -> tuple[pd.D
         place = Place.embedded(Path(private))
         store = open_store(place, "examples")
         apply(store, place, folder)
-        joined = point_in_time(store, member.feature_service, labelled(table)).to_pandas()
+        spine = labelled(table).assign(market=MARKET)
+        joined = point_in_time(store, member.feature_service, spine).to_pandas()
     kept = joined[np.isfinite(joined[columns].to_numpy()).all(axis=1)]
     if kept.empty:
         raise DataError(

@@ -2,6 +2,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
 
+import itertools
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 
 from components.core.files import digest_of, fresh_folder, sha256_of, write_json
 from components.core.run_context import open_run
+from components.features.market_tables import companion_tables
 from components.features.tables import bar_panel
 from components.features.versions import feature_versions
 from components.market.snapshot import read_later, read_snapshot
@@ -45,8 +47,9 @@ def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[
         bars, facts = read_snapshot(Path(snapshot))
         later = read_later(Path(snapshot))
         panel = bar_panel(bars)
-        tables = feature_versions(panel, bars, later, interval=facts["interval"], bar_seconds=facts["bar_seconds"])
-        manifest = write_features(tables, facts, Path(out))
+        versions = feature_versions(panel, bars, later, interval=facts["interval"], bar_seconds=facts["bar_seconds"])
+        companions = companion_tables(Path(snapshot), panel, facts["interval"])
+        manifest = write_features(itertools.chain(versions, companions), facts, Path(out))
         place = Place.of(run.workspace.feast, os.environ)
         store = open_store(place, facts["dataset"].replace("-", "_").replace(".", "_"))
         registered = apply(store, place, Path(out))

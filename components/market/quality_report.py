@@ -11,11 +11,12 @@ from components.market.rules import MIN_SCORE, REFUSED, RULES, Hits, Severity
 
 NUM_SYMBOLS = 30
 NUM_EXAMPLES = 3
-_PILLS: dict[Severity, tuple[str, str]] = {
+PILLS: dict[Severity, tuple[str, str]] = {
     "error": ("fail", "✕ error"),
     "warning": ("open", "! warning"),
     "note": ("pass", "note"),
 }
+"""Style and words of a severity."""
 _ACTION = {"row": "row set aside", "symbol": "symbol set aside", "nothing": "kept"}
 
 
@@ -76,7 +77,7 @@ def _rules(found: Assessment) -> str:
     rows: list[str] = []
     for name, count in counts.items():
         rule = RULES[name]
-        kind, pill = _PILLS[rule.severity]
+        kind, pill = PILLS[rule.severity]
         symbols = np.unique(np.concatenate([hits.symbol for hits in found.hits if hits.rule.name == name])).size
         rows.append(
             f'<tr><th scope="row">{escape(rule.title)}<small>{escape(rule.remedy)}</small></th>'

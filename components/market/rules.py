@@ -122,7 +122,7 @@ _CATALOGUE: Final = (
 )
 
 RULES: Final = {rule.name: rule for rule in _CATALOGUE}
-"""Every rule by its name, in the order of the report."""
+"""Every rule of bars by its name, in the order of the report."""
 
 REFUSED: Final = frozenset(
     {

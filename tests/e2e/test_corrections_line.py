@@ -56,8 +56,8 @@ class Vendor:
         said.assign(date=said["timestamp"].dt.date).drop(columns="timestamp").to_parquet(file)
         place = {"root": str(self.root), "run_key": name}
         ingest(
-            str(file), symbols="", asof=asof.isoformat(), dataset="vendor", faults="refuse", layout="",
-            max_restated=1.0, out=str(out / "snapshot"), quality=str(out / "quality.html"), **place,
+            str(file), symbols="", asof=asof.isoformat(), dataset="vendor", faults="refuse", layout="", context="",
+            max_restated=1.0, options="", out=str(out / "snapshot"), quality=str(out / "quality.html"), **place,
         )  # fmt: skip
         build_features(str(out / "snapshot"), out=str(out / "features"), **place)
         assemble(str(out / "features"), "price_action", RECIPE, out=str(out / "examples"), **place)
