@@ -109,17 +109,17 @@ def lookahead(
 def restate(source: str, symbols: str, asof: str, seed: int) -> None:
     """Overwrite old bars: training rows keep their digest.
 
-    For every family: what was decided before the bars were restated stays as it was.
+    For the features of all views that bars give, and for the examples of every family that needs no
+    others: what was decided before the bars were restated stays as it was.
     """
-    bars = read_bars(source, symbols=wanted_symbols(symbols), asof=as_of(asof, system_clock)).table
-    at = restatement_time(bars)
-    compute, rows = _function(SHIPPED["technical_v1"]), _function("cli.shipped:training_rows")
-    _tell(
-        [
-            probe_restate(compute, partial(rows, family=family), bars, at, name=family.pipeline, seed=seed)
-            for family in families.every()
-        ]
-    )
+    bars = read_bars(source, symbols=wanted_symbols(symbols), asof=as_of(asof, system_clock))
+    compute = partial(_function("cli.shipped:features"), interval=bars.interval)
+    examples = _function("cli.shipped:training_rows")
+    fed = [family for family in families.every() if _shipped(bars).keys() >= family.columns.keys()]
+    rows = {"features": _function("cli.shipped:joined_rows")}
+    rows |= {family.pipeline: partial(examples, family=family) for family in fed}
+    at = restatement_time(bars.table)
+    _tell([probe_restate(compute, made, bars.table, at, name=name, seed=seed) for name, made in rows.items()])
 
 
 def _joined(source: str) -> pa.Table:
