@@ -95,8 +95,8 @@ def _odd_series(sessions: pl.Series) -> dict[str, pl.Expr]:
     reinvested = col("split") * (col("close") + col("paid")) / col("before")
     wrong = pl.min_horizontal(col("expected").log().abs(), reinvested.log().abs()) > 0.3  # noqa: PLR2004
     size = col("leap").abs()
-    back = (col("leap") + pl.when(~col("last")).then(col("leap").shift(-1))).abs() < 0.15 * size  # noqa: PLR2004
-    calm = (col("high") / col("low")).log() < 0.25 * size  # noqa: PLR2004
+    back = (col("leap") + pl.when(~col("last")).then(col("leap").shift(-1))).abs() < 0.15 * size
+    calm = (col("high") / col("low")).log() < 0.25 * size
     bar = ("open", "high", "low", "close")
     run = pl.any_horizontal(col("first"), *(col(name) != col(name).shift() for name in bar)).cum_sum()
     length = pl.int_range(pl.len()).max().over("symbol") - pl.int_range(pl.len()).min().over("symbol") + 1
