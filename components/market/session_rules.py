@@ -37,8 +37,8 @@ def attendance(series: Series, book: Calendar, days: Days) -> Attendance:
     start = np.flatnonzero(new)
     count = np.diff(np.append(start, len(days)))
     day = days[start]
-    first, last = day.min(), day.max()
-    every = np.arange(first, last + 1)
+    first = day.min()
+    every: Days = first + np.arange(int((day.max() - first).astype(np.int64)) + 1)
     place = np.minimum(np.searchsorted(book.days, every), max(len(book.days) - 1, 0))
     is_open = book.days[place] == every
     since = (day - first).astype(np.int64)
@@ -87,7 +87,7 @@ def _missing(found: Attendance, book: Calendar) -> tuple[Hits, Ints]:
     symbol, place = found.symbol[places], found.place[places]
     holes = np.flatnonzero((np.diff(place) != 1) & (symbol[1:] == symbol[:-1]))
     gap = place[holes + 1] - place[holes] - 1
-    inside = np.arange(gap.sum()) - np.repeat(np.cumsum(gap) - gap, gap)
+    inside: Ints = np.arange(int(gap.sum())) - np.repeat(np.cumsum(gap) - gap, gap)
     day = book.days[np.repeat(place[holes] + 1, gap) + inside].astype("datetime64[us]")
     nowhere = np.full(len(day), -1)
     reopened = places[holes + 1][gap > REUSE_GAP_SESSIONS]
