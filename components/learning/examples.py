@@ -60,7 +60,8 @@ class Examples:
             return np.empty((0, 2), dtype=np.int64)
         times = np.flatnonzero(self.zone == self.zones.index(zone))
         span = slice(times[0], times[-1] + 1)
-        ends = window_ends(self.panel.present[:, span], self.zone[span], window, horizon) + [0, span.start]
+        ends = window_ends(self.panel.present[:, span], self.zone[span], window, horizon)
+        ends[:, 1] += span.start
         symbol, end = ends[:, 0], ends[:, 1]
         keep = (self.zone[end] == self.zones.index(zone)) & np.isfinite(self.label[symbol, end])
         return ends[keep]
