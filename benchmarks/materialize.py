@@ -138,7 +138,7 @@ def main(symbols: int, num_days: int) -> None:
         measure.show(
             f"Online store filled from {rows} rows x {len(COLUMNS)} features", results, against={ours: peers[0]}
         )
-        print(f"  {ours} / {peers[1]}: {measure.ratio(results[ours], results[peers[1]]):.0f}x")
+        print(f"  {ours} / {peers[1]}: {measure.ratio(results[ours], results[peers[1]]):.1f}x")
 
 
 if __name__ == "__main__":
