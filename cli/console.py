@@ -45,7 +45,8 @@ def _told(step: str, facts: dict[str, Any]) -> str:
         layouts = f", layout {' and '.join(facts['layouts'])}" if facts["layouts"] else ""
         added = f", {facts['increment']['added']:,} new" if facts["increment"] else ""
         bars = f"{facts['rows']:,} {facts['interval']} bars of {facts['num_symbols']} symbols, {span}"
-        return f"{bars}{layouts}{added}, quality {facts['quality']:.3f}{aside}"
+        beside = f", beside them {' and '.join(facts['beside'])}" if facts["beside"] else ""
+        return f"{bars}{beside}{layouts}{added}, quality {facts['quality']:.3f}{aside}"
     if step == "features":
         return f"{facts['rows']:,} rows in {', '.join(facts['filled'])}, online store {facts['online']}"
     if step == "assemble":

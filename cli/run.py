@@ -56,6 +56,12 @@ from pipelines.request import request
     help="Share of the bars known already that the source may have changed; 1 allows any, and records it.",
 )
 @click.option(
+    "--context",
+    default="",
+    help="Folder, or s3:// prefix, with the funds, yields and news tone behind the market's context.",
+)
+@click.option("--options", default="", help="Parquet file of option chains, here or at s3://.")
+@click.option(
     "--run-key", default="", help="The same key resumes the same run.  [default: from family, recipe, data and code]"
 )
 @click.option("--fresh", is_flag=True, help="Start this run over, even if it ended or has checkpoints.")
@@ -71,6 +77,8 @@ def run(  # noqa: PLR0917 - click passes by name
     dataset: str,
     layout: str,
     max_restated: float,
+    context: str,
+    options: str,
     run_key: str,
     fresh: bool,
     root: Workspace,
@@ -88,6 +96,8 @@ def run(  # noqa: PLR0917 - click passes by name
         faults=faults,
         layout=layout,
         max_restated=max_restated,
+        context=context,
+        options=options,
         run_key=run_key,
         overrides=overrides,
     )

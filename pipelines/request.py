@@ -94,6 +94,8 @@ def request(
     faults: str = "refuse",
     layout: str = "",
     max_restated: float = MAX_RESTATED,
+    context: str = "",
+    options: str = "",
     run_key: str = "",
     overrides: Sequence[str] = (),
     clock: Clock = system_clock,
@@ -107,6 +109,7 @@ def request(
         QuantfoundryError: If the recipe does not validate, or the source does not exist.
     """
     place = located(source)
+    beside = {name: located(text) if text else "" for name, text in (("context", context), ("options", options))}
     arguments = {
         "source": place,
         "symbols": symbols,
@@ -115,10 +118,12 @@ def request(
         "faults": faults,
         "layout": layout,
         "max_restated": max_restated,
+        **beside,
         "recipe": family.recipe(recipe, tuple(overrides)).canonical(),
         "root": str(workspace.root),
     }
     day = asof or clock().date().isoformat()
-    identity = digest_of([family.name, arguments, fingerprint(place, day), code_digest()])
+    contents = [fingerprint(text, day) for text in (place, *beside.values()) if text]
+    identity = digest_of([family.name, arguments, contents, code_digest()])
     key = slug(run_key, what="run key") if run_key else f"{family.pipeline}-{arguments['dataset']}-{identity[:10]}"[:80]
     return RunRequest(family, workspace, key, {**arguments, "run_key": key})

@@ -37,6 +37,8 @@ def training_pipeline(family: Family) -> Any:
         faults: str = "refuse",
         layout: str = "",
         max_restated: float = MAX_RESTATED,
+        context: str = "",
+        options: str = "",
         recipe: str = default_recipe,
         run_key: str = "manual",
         root: str = "/qf",
@@ -50,6 +52,8 @@ def training_pipeline(family: Family) -> Any:
             faults=faults,
             layout=layout,
             max_restated=max_restated,
+            context=context,
+            options=options,
             **run,
         )
         place(bars, SMALL, cached=False)

@@ -18,6 +18,7 @@ from components.core.family import Family
 from components.core.files import fresh_folder, read_json, sha256_of, write_json
 from components.core.recipe import DataConfig
 from components.core.run_context import open_run
+from components.market.context import MARKET
 from components.market.examples_manifest import examples_digest
 from components.market.labels import next_direction, next_open_return
 from components.market.splits import chronological
@@ -48,11 +49,12 @@ def labelled(table: pa.Table) -> pd.DataFrame:
 
     A row whose successor is not the next row of the shared calendar has no label: what came
     after a gap is not what the model predicts. Where a row was restated, there is one decision
-    still, and its label is made of the prices as they were first known.
+    still, and its label is made of the prices as they were first known. Of a bar that came late
+    there is none, and it is no successor: nobody knew it when it would have been decided.
     """
     frame = table.select(["symbol", "timestamp", "event_timestamp", "created", "open", "close"]).to_pandas()
     frame = frame.sort_values("created", kind="stable").drop_duplicates(["symbol", "timestamp"])
-    frame = frame.sort_index(ignore_index=True)
+    frame = frame[frame["created"] <= frame["event_timestamp"]].sort_index(ignore_index=True)
     times, slot = np.unique(frame["timestamp"].to_numpy(), return_inverse=True)
     names, row = np.unique(frame["symbol"].to_numpy(dtype=str), return_inverse=True)
     opens, closes = (np.full((len(names), len(times)), np.nan) for _ in range(2))
@@ -86,7 +88,8 @@ def examples_table(folder: Path, member: Family, data: DataConfig) -> tuple[pd.D
         place = Place.embedded(Path(private))
         store = open_store(place, "examples")
         apply(store, place, folder)
-        joined = point_in_time(store, member.feature_service, labelled(table)).to_pandas()
+        spine = labelled(table).assign(market=MARKET)
+        joined = point_in_time(store, member.feature_service, spine).to_pandas()
     kept = joined[np.isfinite(joined[columns].to_numpy()).all(axis=1)]
     if kept.empty:
         raise DataError(

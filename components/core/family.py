@@ -47,6 +47,8 @@ class Family:
     """Columns of that service in the order of the model's inputs, by feature view."""
     resources: Resources
     default_recipe: str = "daily"
+    parallel: bool = False
+    """Whether several processes can train it together."""
 
     @property
     def pipeline(self) -> str:

@@ -16,12 +16,14 @@ def ingest(
     faults: str,
     layout: str,
     max_restated: float,
+    context: str,
+    options: str,
     run_key: str,
     root: str,
     snapshot: dsl.Output[dsl.Dataset],
     quality: dsl.Output[dsl.HTML],
 ):
-    """Read the bars of a source, check every row, keep an immutable snapshot and a quality report."""
+    """Read bars and the tables beside them, check every row, keep an immutable snapshot and a quality report."""
     from components.ingest.snapshot import ingest
 
     facts = ingest(
@@ -32,6 +34,8 @@ def ingest(
         faults=faults,
         layout=layout,
         max_restated=max_restated,
+        context=context,
+        options=options,
         out=snapshot.path,
         quality=quality.path,
         root=root,

@@ -8,21 +8,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from components.core.clock import Clock
 from components.core.errors import UsageError
-from components.core.files import atomic_file, checked_symbol
+from components.core.files import checked_symbol
 from components.core.run_context import RunContext, open_run
+from components.ingest.assessment import assessed
 from components.market import synthetic
+from components.market.bar_table import bars_of
 from components.market.bars import Input
-from components.market.checks import Rows
+from components.market.companions import OPTIONS_FILE, read_companions
+from components.market.context import FUNDS_FILE
 from components.market.history import History, append_snapshot
-from components.market.quality import Assessment, assess
-from components.market.quality_report import render
 from components.market.quarantine import refuse_unfit, set_aside, sound
-from components.market.readers import bars_of, read_rows
+from components.market.readers import read_rows
 from components.market.snapshot import write_snapshot
-
-REPORT = "quality.html"
 
 
 def wanted_symbols(text: str) -> tuple[str, ...]:
@@ -72,6 +73,13 @@ def layouts(inputs: Sequence[Input]) -> dict[str, int]:
     return dict(sorted(Counter(item.layout for item in inputs if item.sha256).items()))
 
 
+def told(beside: Mapping[str, pa.Table]) -> list[str]:
+    """Return in words which tables lie beside the bars."""
+    chains = beside.get(OPTIONS_FILE)
+    quotes = [f"{chains.num_rows:,} option quotes"] if chains is not None else []
+    return [*(["the market's context"] if FUNDS_FILE in beside else []), *quotes]
+
+
 def _warn(run: RunContext, inputs: Sequence[Input], increment: Mapping[str, Any]) -> None:
     """Log what a person should look at."""
     for item in inputs:
@@ -80,19 +88,8 @@ def _warn(run: RunContext, inputs: Sequence[Input], increment: Mapping[str, Any]
     for key in ("late", "restated", "removed", "removed_symbols"):
         if increment.get(key):
             run.log.warning("since snapshot %s: %s=%s", increment["previous"][:12], key, increment[key])
-
-
-def _assessed(run: RunContext, parts: Sequence[Rows], moment: datetime, page_at: Path, **said: str) -> Assessment:
-    """Return the quality of the rows; the report is there even if they are refused afterwards."""
-    found = assess(parts, asof=moment)
-    page = render(found, **said).encode()
-    for path in (run.folder / REPORT, page_at):
-        with atomic_file(path) as file:
-            file.write(page)
-    run.log.info("quality score %.4f, report %s", found.score, run.folder / REPORT)
-    for issue in found.issues() if not found.fit else ():
-        run.log.warning("%s", issue)
-    return found
+    for name, changes in increment.get("beside", {}).items():
+        run.log.info("since snapshot %s: %s %s", increment["previous"][:12], name, changes)
 
 
 def ingest(
@@ -104,6 +101,8 @@ def ingest(
     faults: str,
     layout: str,
     max_restated: float,
+    context: str,
+    options: str,
     out: str,
     quality: str,
     root: str,
@@ -116,16 +115,18 @@ def ingest(
     """
     with open_run("ingest", root=root, run_key=run_key) as run:
         policy, moment, wanted = checked_policy(faults), as_of(asof, run.clock), wanted_symbols(symbols)
-        parts: Sequence[Rows] = read_rows(source, symbols=wanted, layout=layout)
-        found = _assessed(run, parts, moment, Path(quality), dataset=dataset, source=source, faults=policy)
+        parts = read_rows(source, symbols=wanted, layout=layout)
+        beside = read_companions(source, context=context, options=options, asof=moment)
+        said = {"dataset": dataset, "source": source, "faults": policy}
+        found, facts_of = assessed(run, parts, beside, asof=moment, page_at=Path(quality), **said)
         aside = None
         if policy == "quarantine":
             refuse_unfit(found, source=source)
             parts, aside = sound(found), set_aside(found)
         bars = bars_of(parts, source=source, asof=moment)
         named: dict[str, Any] = {"source": source, "dataset": dataset, "asof": moment}
-        named |= {"quality": found.facts(), "quarantine": aside}
-        if source.startswith(f"{synthetic.SCHEME}:"):
+        named |= {"quality": facts_of, "quarantine": aside, "beside": beside}
+        if synthetic.is_synthetic(source):
             manifest = write_snapshot(Path(out), bars, **named)
         else:
             history = History(run.workspace.snapshots(dataset))
@@ -137,6 +138,7 @@ def ingest(
         facts["quality"] = round(found.score, 6)
         facts["num_quarantined"] = 0 if aside is None else aside.num_rows
         facts["layouts"] = layouts(bars.inputs)
+        facts["beside"] = told(beside)
         facts["increment"] = manifest["increment"]
         run.log.info("read layouts=%s", facts["layouts"])
         _warn(run, bars.inputs, manifest["increment"])

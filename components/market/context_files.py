@@ -47,7 +47,7 @@ def read_closes(path: Path, symbols: Sequence[str]) -> Series:
     Raises:
         DataError: If the file or a column is missing, a symbol is not in it, or a (symbol, day) is repeated.
     """
-    table = _read(path, ["symbol", "date", "close"])
+    table = read_columns(path, ["symbol", "date", "close"])
     days, names = _days(table), table["symbol"].to_numpy()
     closes = table["close"].to_numpy()
     if np.any(closes <= 0):
@@ -75,7 +75,7 @@ def read_yields(path: Path, tenors: Sequence[str]) -> Series:
     Raises:
         DataError: If the file or a column is missing, or a day is repeated.
     """
-    table = _read(path, ["date", *tenors])
+    table = read_columns(path, ["date", *tenors])
     days = _days(table)
     _refuse_repeats(days, path, "the curve")
     columns: list[Floats] = []
@@ -96,13 +96,13 @@ def read_tone(path: Path) -> Series:
     Raises:
         DataError: If the file or a column is missing, or a day is repeated.
     """
-    table = _read(path, ["date", *TONES])
+    table = read_columns(path, ["date", *TONES])
     days = _days(table)
     _refuse_repeats(days, path, "the tone")
     return Series(days + NEXT_DAY, np.stack([table[name].to_numpy() for name in TONES], axis=1).mean(axis=1))
 
 
-def _read(path: Path, columns: list[str]) -> pa.Table:
+def read_columns(path: Path, columns: list[str]) -> pa.Table:
     """Return the columns of a parquet file, sorted by day."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as parquet:

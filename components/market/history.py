@@ -23,6 +23,7 @@ from components.core.errors import ArtifactError, DataError
 from components.core.files import file_lock, fresh_folder
 from components.core.ledger import Ledger
 from components.market.bars import SCHEMA, Bars
+from components.market.companion_changes import companion_changes
 from components.market.increment import Change, compare, merged, newest
 from components.market.snapshot import read_later, read_snapshot, write_snapshot
 
@@ -164,13 +165,15 @@ def append_snapshot(
     max_restated: float,
     quality: Mapping[str, Any] | None = None,
     quarantine: pa.Table | None = None,
+    beside: Mapping[str, pa.Table] | None = None,
 ) -> dict[str, Any]:
     """Write to ``out`` what is known of the dataset now, enter it in the history and return the manifest.
 
     Of two at once the second waits and builds on the first.
 
     Raises:
-        DataError: If more than ``max_restated`` of the known bars changed or are gone.
+        DataError: If more than ``max_restated`` of the known bars, or of the rows of a table beside them, changed
+            or are gone.
         ArtifactError: If the history is damaged beyond use, or the disk is full.
         BusyError: If another ingest holds the dataset for too long.
     """
@@ -182,8 +185,9 @@ def append_snapshot(
             _refuse_restated(change, max_restated, dataset, found.digest)
             table, later = merged(found.bars, found.later, change, moment=asof)
             bars = replace(bars, table=table)
-            notes = {"previous": found.digest, "damaged": list(found.damaged), "max_restated": max_restated}
+            notes |= {"previous": found.digest, "damaged": list(found.damaged), "max_restated": max_restated}
             notes |= change.facts()
+            notes["beside"] = companion_changes(history.folder / found.digest, beside or {}, max_restated=max_restated)
         with fresh_folder(out) as folder:
             manifest = write_snapshot(
                 folder,
@@ -194,6 +198,7 @@ def append_snapshot(
                 quality=quality,
                 quarantine=quarantine,
                 later=later,
+                beside=beside,
                 increment=notes,
             )
         history.keep(out, manifest, symbols=symbols, created=created)

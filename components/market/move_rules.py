@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from components.market.observed import Floats, Ints, Series
+from components.market.observed import Bools, Floats, Ints, Series
 from components.market.rules import (
     ADJUSTMENT_BREAK,
     ADJUSTMENT_GAP,
@@ -121,6 +121,14 @@ def _unadjusted(series: Series, moves: Moves, tick: Ints) -> Ints:
         return far[fits & (_range(series, far) < _CALM_RANGE)]
 
 
+def is_rounded(split: Floats) -> Bools:
+    """Return which split factors, new shares per old, lie beside a half or whole number or its inverse, not on it."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        unit = np.maximum(split, 1 / split)
+        halves = np.abs(unit - np.round(unit * 2) / 2)
+    return (halves > _EXACT) & (halves < _ROUNDED)
+
+
 def _event_hits(series: Series, moves: Moves) -> list[Hits]:
     hits: list[Hits] = []
     if "split_factor" in series.data.events:
@@ -128,10 +136,8 @@ def _event_hits(series: Series, moves: Moves) -> list[Hits]:
         with np.errstate(invalid="ignore", divide="ignore"):
             reinvested = split * (moves.close[booked] + moves.dividend) / series.before(moves.close, booked)
             off = np.fmin(np.abs(np.log(moves.expected[booked])), np.abs(np.log(reinvested)))
-            unit = np.maximum(split, 1 / split)
-        halves = np.abs(unit - np.round(unit * 2) / 2)
         hits.append(series.hits("wrong_split", "split_factor", booked[off > _WRONG_SPLIT]))
-        hits.append(series.hits("rounded_split", "split_factor", booked[(halves > _EXACT) & (halves < _ROUNDED)]))
+        hits.append(series.hits("rounded_split", "split_factor", booked[is_rounded(split)]))
     if moves.has_adjusted:
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = moves.adjusted / moves.expected

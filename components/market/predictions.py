@@ -1,26 +1,70 @@
-"""What every family says about the next bar: the one table that the judge and the backtest read."""
+"""What families say of a zone: the tables that the judge reads, one kind per kind of question.
+
+Every table has one row per symbol and decision time, sorted by time, then symbol; all arrays have one length.
+``symbols`` are names by code, ``symbol`` the code of each row, ``timestamp`` the start of the bar that the
+decision is made after, datetime64[us], UTC. A model of the whole market has one symbol, the market's name.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+Codes = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Times = npt.NDArray[np.datetime64]
+
 
 @dataclass(frozen=True)
 class Predictions:
-    """One row per symbol and decision time, sorted by time, then symbol; all arrays have one length."""
+    """Will the next bar close higher?"""
 
     symbols: tuple[str, ...]
-    """Names, by code."""
-    symbol: npt.NDArray[np.int64]
-    """Code of the symbol of each row: its place in ``symbols``."""
-    timestamp: npt.NDArray[np.datetime64]
-    """Start of the bar that the decision is made after, datetime64[us], UTC."""
-    probability: npt.NDArray[np.float64]
+    symbol: Codes
+    timestamp: Times
+    probability: Floats
     """P(the next close is higher), calibrated, in [0, 1]."""
-    label: npt.NDArray[np.float64]
+    label: Floats
     """1.0 if the next close was higher, 0.0 if not."""
-    forward_return: npt.NDArray[np.float64]
+    forward_return: Floats
     """Next open to the open after it, a fraction; NaN where unknown."""
     threshold: float
     """Go long where ``probability >= threshold``."""
+
+
+@dataclass(frozen=True)
+class ClassPredictions:
+    """Which of some classes will it be, ``horizon`` bars ahead?"""
+
+    symbols: tuple[str, ...]
+    symbol: Codes
+    timestamp: Times
+    classes: tuple[str, ...]
+    """Names, by code."""
+    probability: Floats
+    """[row, class]: calibrated; each row sums to 1."""
+    label: Codes
+    """Code of the class that came."""
+    now: Codes
+    """Code of the class at the decision: who says that nothing changes says this."""
+    horizon: int
+    """Bars from the decision to the label."""
+
+
+@dataclass(frozen=True)
+class ScorePredictions:
+    """How high will a score in [0, 1] be, ``horizon`` bars ahead?"""
+
+    symbols: tuple[str, ...]
+    symbol: Codes
+    timestamp: Times
+    score: Floats
+    """What the model says, in [0, 1]."""
+    label: Floats
+    """The score that came, in [0, 1]."""
+    now: Floats
+    """The score at the decision: who says that nothing changes says this."""
+    error: Floats
+    """Mean squared error of the reconstruction of the window, in squared training deviations."""
+    horizon: int
+    """Bars from the decision to the label."""

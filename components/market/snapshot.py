@@ -22,6 +22,7 @@ QUARANTINE: Final = "quarantine.parquet"
 LATER: Final = "later.parquet"
 MANIFEST: Final = "manifest.json"
 _ROW_GROUP_ROWS: Final = 262_144
+_CODED: Final = ("symbol", "underlying", "type")
 
 
 def write_snapshot(
@@ -34,6 +35,7 @@ def write_snapshot(
     quality: Mapping[str, Any] | None = None,
     quarantine: pa.Table | None = None,
     later: pa.Table | None = None,
+    beside: Mapping[str, pa.Table] | None = None,
     increment: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write ``bars.parquet``, then ``manifest.json``, into ``folder`` and return the manifest.
@@ -41,12 +43,15 @@ def write_snapshot(
     Rows that were set aside go to ``quarantine.parquet``. Equal bars give equal bytes and so an
     equal ``digest``, whatever the source is called, whenever they were read and whatever was set
     aside. ``later`` holds versions of bars that became known after the bar (``increment.merged``)
-    and goes to ``later.parquet``; ``increment`` says what changed since the snapshot before.
+    and goes to ``later.parquet``; ``beside`` holds the tables of ``companions``, by file name;
+    ``increment`` says what changed since the snapshot before.
     """
     table = bars.table.cast(SCHEMA)
     files = {BARS: _write_table(folder / BARS, table)}
     if later is not None and later.num_rows:
         files[LATER] = _write_table(folder / LATER, later.cast(SCHEMA))
+    for name, companion in (beside or {}).items():
+        files[name] = _write_table(folder / name, companion)
     range_of = pc.min_max(table["timestamp"])
     manifest: dict[str, Any] = {
         "format": FORMAT,
@@ -79,7 +84,7 @@ def _write_table(path: Path, table: pa.Table) -> dict[str, Any]:
             table,
             file,
             compression="zstd",
-            use_dictionary=["symbol"],  # pyright: ignore[reportArgumentType]
+            use_dictionary=[name for name in _CODED if name in table.column_names],  # pyright: ignore[reportArgumentType]
             row_group_size=_ROW_GROUP_ROWS,
             write_page_checksum=True,
         )

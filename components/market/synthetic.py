@@ -58,6 +58,8 @@ class MarketSpec:
     """Part of a day's volatility that one standard deviation of the signal moves the next day; 0 in ``noise``."""
     end: date = date(2024, 12, 31)
     """Last day; the sessions are the business days up to it."""
+    options: int = 0
+    """Sessions, counted back from the last, that have option chains; the bars are the same whatever it is."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,11 @@ def market(spec: MarketSpec) -> pa.Table:
     )
 
 
+def is_synthetic(source: str) -> bool:
+    """Return whether a source is a synthetic market."""
+    return source.startswith(f"{SCHEME}:")
+
+
 def parse_source(source: str) -> MarketSpec:
     """Return the market that a text such as ``synthetic://planted?symbols=8&days=2000&seed=7`` asks for.
 
@@ -175,13 +182,15 @@ def parse_source(source: str) -> MarketSpec:
                 f"{source!r:.120}: noise has strength 0. Leave strength out, or ask for {SCHEME}://planted"
             )
         strength = 0.0
+    days = _whole(source, values, "days", MarketSpec.days, low=2, high=MAX_DAYS)
     return MarketSpec(
         market=parts.netloc,
         symbols=_whole(source, values, "symbols", MarketSpec.symbols, low=1, high=MAX_SYMBOLS),
-        days=_whole(source, values, "days", MarketSpec.days, low=2, high=MAX_DAYS),
+        days=days,
         seed=_whole(source, values, "seed", MarketSpec.seed, low=0, high=2**63 - 1),
         strength=strength,
         end=_day(source, values, "end", MarketSpec.end),
+        options=_whole(source, values, "options", MarketSpec.options, low=0, high=days),
     )
 
 
@@ -197,7 +206,7 @@ def _split(source: str) -> SplitResult:
 
 
 def _query(source: str, parts: SplitResult) -> dict[str, str]:
-    keys = ("symbols", "days", "seed", "strength", "end")
+    keys = ("symbols", "days", "seed", "strength", "end", "options")
     values: dict[str, str] = {}
     for key, value in parse_qsl(parts.query, keep_blank_values=True):
         if key not in keys:

@@ -14,6 +14,8 @@ if limit:
 facts = ingest(
     source, symbols="", asof="2024-12-31", dataset="shares", faults="refuse", layout="",
     max_restated=float(max_restated),
+    context="",
+    options="",
     out=f"{root}/out-{limit}", quality=f"{root}/quality-{limit}.html", root=root, run_key="child",
 )  # fmt: skip
 sys.stdout.write(facts["digest"])

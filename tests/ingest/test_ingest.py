@@ -23,6 +23,8 @@ def run(root: Path, source: object, *, layout: str = "", run_key: str = "k") -> 
     return ingest(
         str(source), symbols="", asof="2024-01-31", dataset="shares", faults="refuse", layout=layout,
         max_restated=0.001,
+        context="",
+        options="",
         out=str(root / "out"), quality=str(root / "quality.html"), root=str(root), run_key=run_key,
     )  # fmt: skip
 
