@@ -16,7 +16,7 @@ from components.core.run_context import open_run
 from components.features.market_tables import companion_tables
 from components.features.tables import bar_panel, feature_tables
 from components.market.snapshot import read_snapshot
-from feature_repo.place import Place
+from feature_repo.place import Place, project_of
 from feature_repo.store import apply, materialize, open_store
 
 
@@ -48,7 +48,7 @@ def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[
         tables = (feature_tables(panel, facts["interval"]), companion_tables(Path(snapshot), panel, facts["interval"]))
         manifest = write_features(itertools.chain(*tables), facts, Path(out))
         place = Place.of(run.workspace.feast, os.environ)
-        store = open_store(place, facts["dataset"].replace("-", "_").replace(".", "_"))
+        store = open_store(place, project_of(facts["dataset"]))
         registered = apply(store, place, Path(out))
         moments = bars.column("known_at").to_pandas()
         first, last = moments.min().to_pydatetime(), moments.max().to_pydatetime()

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from components.core import family
 from components.core.errors import UsageError
 from components.core.workspace import Workspace
-from pipelines.request import RunRequest, request
+from pipelines.request import RunRequest, Settings, request
 
 MONDAY = datetime(2024, 1, 1, 9, tzinfo=UTC)
 TUESDAY = datetime(2024, 1, 2, 9, tzinfo=UTC)
@@ -16,7 +15,8 @@ TUESDAY = datetime(2024, 1, 2, 9, tzinfo=UTC)
 
 def asked(folder: Path, source: str, moment: datetime, **options: str) -> RunRequest:
     where = Workspace.at(str(folder))
-    return request(family.find("price-action"), where, source=source, recipe="smoke", clock=lambda: moment, **options)
+    settings = Settings(recipe="smoke")
+    return request("price-action", where, source=source, settings=settings, clock=lambda: moment, **options)
 
 
 def test_what_may_have_changed_behind_an_address_is_another_run_on_another_day(tmp_path: Path) -> None:
