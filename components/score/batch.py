@@ -46,12 +46,13 @@ class Grid:
     @classmethod
     def of(cls, rows: pd.DataFrame, columns: list[str]) -> "Grid":
         """Return the grid of the rows that have all of their features."""
-        names, code = np.unique(rows["symbol"].to_numpy(dtype=str), return_inverse=True)
-        times, known = (rows[name].to_numpy().astype("datetime64[us]") for name in ("timestamp", "event_timestamp"))
+        code, names = pd.factorize(rows["symbol"], sort=True)
+        in_utc = (rows[name].dt.tz_convert(None).to_numpy() for name in ("timestamp", "event_timestamp"))
+        times, known = (moments.astype("datetime64[us]") for moments in in_utc)
         panel = to_panel(code, times, rows[columns].to_numpy())
         moments = np.full(panel.present.shape, np.datetime64("NaT"), dtype="datetime64[us]")
         moments[code, np.searchsorted(panel.timestamps, times)] = known
-        return cls(tuple(names.tolist()), panel, moments)
+        return cls(tuple(names), panel, moments)
 
     def ends(self, window: int, *, every: bool) -> Ends:
         """Return [n, 2] of (symbol, index of the last bar), by time, then symbol: all, or each symbol's newest."""
