@@ -21,8 +21,9 @@ from components.serving.folder import check_folder
 from components.serving.graph import check_graph
 
 GRAPH: Final = "model.onnx"
-BATCH: Final = 256
-"""Windows per call of the runtime; the answer to one does not depend on the others."""
+BATCH: Final = 32
+"""Windows per call of the runtime: few enough that what lies between two layers stays in the core's cache. Measured on
+the price-action network, windows per CPU second: 1,780 with 32, 1,300 with 128, 1,000 with 512."""
 
 Array = npt.NDArray[Any]
 Windows = npt.NDArray[np.float32]
