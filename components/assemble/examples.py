@@ -49,11 +49,12 @@ def labelled(table: pa.Table) -> pd.DataFrame:
 
     A row whose successor is not the next row of the shared calendar has no label: what came
     after a gap is not what the model predicts. Where a row was restated, there is one decision
-    still, and its label is made of the prices as they were first known.
+    still, and its label is made of the prices as they were first known. Of a bar that came late
+    there is none, and it is no successor: nobody knew it when it would have been decided.
     """
     frame = table.select(["symbol", "timestamp", "event_timestamp", "created", "open", "close"]).to_pandas()
     frame = frame.sort_values("created", kind="stable").drop_duplicates(["symbol", "timestamp"])
-    frame = frame.sort_index(ignore_index=True)
+    frame = frame[frame["created"] <= frame["event_timestamp"]].sort_index(ignore_index=True)
     times, slot = np.unique(frame["timestamp"].to_numpy(), return_inverse=True)
     names, row = np.unique(frame["symbol"].to_numpy(dtype=str), return_inverse=True)
     opens, closes = (np.full((len(names), len(times)), np.nan) for _ in range(2))

@@ -66,6 +66,8 @@ class Family:
     outputs: tuple[Output, ...] = ()
     """What it serves, in the order of its graph's outputs; a family without any has no scoring pipeline."""
     default_recipe: str = "daily"
+    parallel: bool = False
+    """Whether several processes can train it together."""
 
     @property
     def pipeline(self) -> str:

@@ -1,21 +1,24 @@
 """From a snapshot to registered features and a filled online store."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
+# pyright: reportUnknownParameterType=false, reportUntypedFunctionDecorator=false, reportAttributeAccessIssue=false
 
 import itertools
 import os
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.core.files import digest_of, fresh_folder, sha256_of, write_json
 from components.core.run_context import open_run
 from components.features.market_tables import companion_tables
-from components.features.tables import bar_panel, feature_tables
-from components.market.snapshot import read_snapshot
+from components.features.tables import bar_panel
+from components.features.versions import feature_versions
+from components.market.snapshot import read_later, read_snapshot
 from feature_repo.place import Place, project_of
 from feature_repo.store import apply, materialize, open_store
 
@@ -24,7 +27,9 @@ def write_features(tables: Iterable[tuple[str, pa.Table]], snapshot: dict[str, A
     """Write one parquet file per feature view and their manifest to ``out``; return the manifest."""
     with fresh_folder(out) as folder:
         files: dict[str, str] = {}
+        moments: list[datetime] = []
         for view, table in tables:
+            moments += pc.min_max(table["created"]).as_py().values()
             path = folder / f"{view}.parquet"
             pq.write_table(table, path, compression="zstd", write_page_checksum=True)
             files[path.name] = sha256_of(path)
@@ -34,6 +39,7 @@ def write_features(tables: Iterable[tuple[str, pa.Table]], snapshot: dict[str, A
             "interval": snapshot["interval"],
             "snapshot_digest": snapshot["digest"],
             "files": files,
+            "known": [moment.isoformat() for moment in (min(moments), max(moments))],
         }
         manifest["digest"] = digest_of([manifest["snapshot_digest"], manifest["files"]])
         write_json(folder / "manifest.json", manifest)
@@ -44,14 +50,15 @@ def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[
     """Write the features to ``out``, register and materialize them; return their facts."""
     with open_run("features", root=root, run_key=run_key) as run:
         bars, facts = read_snapshot(Path(snapshot))
+        later = read_later(Path(snapshot))
         panel = bar_panel(bars)
-        tables = (feature_tables(panel, facts["interval"]), companion_tables(Path(snapshot), panel, facts["interval"]))
-        manifest = write_features(itertools.chain(*tables), facts, Path(out))
+        versions = feature_versions(panel, bars, later, interval=facts["interval"], bar_seconds=facts["bar_seconds"])
+        companions = companion_tables(Path(snapshot), panel, facts["interval"])
+        manifest = write_features(itertools.chain(versions, companions), facts, Path(out))
         place = Place.of(run.workspace.feast, os.environ)
         store = open_store(place, project_of(facts["dataset"]))
         registered = apply(store, place, Path(out))
-        moments = bars.column("known_at").to_pandas()
-        first, last = moments.min().to_pydatetime(), moments.max().to_pydatetime()
+        first, last = (datetime.fromisoformat(moment) for moment in manifest["known"])
         views = [name.removesuffix(".parquet") for name in manifest["files"]]
         moved = materialize(store, place, views=views, first=first, last=last)
         if not moved:
@@ -59,6 +66,7 @@ def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[
         result = {
             "digest": manifest["digest"],
             "rows": bars.num_rows,
+            "corrections": later.num_rows,
             "views": [view.name for view in registered.views],
             "filled": views,
             "benchmark": panel.benchmark_name,

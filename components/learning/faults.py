@@ -31,28 +31,17 @@ def checked_loss(loss: float, *, place: str, lr: float) -> float:
     return loss
 
 
-def clip_gradient(model: torch.nn.Module, largest: float, *, place: str, lr: float) -> None:
-    """Scale the gradient of ``model`` to a norm of at most ``largest``.
-
-    Raises:
-        DivergedError: If the gradient is not finite.
-    """
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), largest)
-    if not bool(torch.isfinite(norm)):
-        raise DivergedError(
-            f"{place}: the gradient's norm is {norm.item()}. Lower train.lr (was {lr:g}) or clean the data"
-        )
-
-
 @contextlib.contextmanager
 def memory_advice(*, batch: int) -> Generator[None]:
-    """Turn a failed allocation into an error that names the next smaller batch.
+    """Turn a failed allocation into an error that names the next smaller batch and the segments that save activations.
 
     Raises:
         OutOfMemoryError: If the block runs out of memory.
     """
     smaller = _SMALL_BATCH if batch > _SMALL_BATCH else max(1, batch // 2)
-    advice = f"train.batch={batch} does not fit into memory. Use train.batch={smaller}"
+    advice = (
+        f"train.batch={batch} does not fit into memory. Set train.gradient.segments=4, or use train.batch={smaller}"
+    )
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:

@@ -14,5 +14,6 @@ FAMILY = Family(
     feature_service="price_action_v1",
     columns={"technical_v1": TECHNICAL},
     resources=Resources(cpu="4", memory="16Gi", gpus=1),
+    parallel=True,
     outputs=(Output(name="probability", unit="fraction"), Output(name="signal", unit="1: go long, 0: stay out")),
 )

@@ -1,16 +1,13 @@
 """The epochs of one training: steps, validation, the kept weights, and checkpoints to go on from."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import astuple
 from datetime import timedelta
-from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
-from torch.utils.tensorboard.writer import SummaryWriter
+from torch import Tensor, nn
 
 from components.core.errors import InterruptedRunError
 from components.core.run_context import RunContext
@@ -27,7 +24,8 @@ from components.families.price_action.evaluate import (
 )
 from components.families.price_action.loss import direction_loss
 from components.families.price_action.model import PriceActionTransformer
-from components.families.price_action.predict import log_odds
+from components.families.price_action.position import Position
+from components.families.price_action.predict import BATCH, log_odds
 from components.learning.batches import epoch_order
 from components.learning.checkpoint import (
     Checkpoint,
@@ -36,8 +34,16 @@ from components.learning.checkpoint import (
     optimizer_tensors,
     restore_optimizer,
 )
-from components.learning.faults import checked_loss, clip_gradient
+from components.learning.dropout import Masks, mask_pool
+from components.learning.events import GRADIENT_NORM, LEARNING_RATE
+from components.learning.faults import checked_loss
+from components.learning.gradient import clip_gradient, parts
+from components.learning.journal import Journal
+from components.learning.parallel import World, merged_rng, own_rng
+from components.learning.precision import Precision
 from components.learning.reproducible import restore_rng, rng_tensors
+from components.learning.schedule import learning_rate, set_learning_rate
+from components.learning.stopping import copied_weights
 from components.trading.confusion import Confusion
 
 Floats = npt.NDArray[np.float64]
@@ -45,57 +51,74 @@ Floats = npt.NDArray[np.float64]
 _REPORT_EVERY = timedelta(seconds=0.25)
 
 
-@dataclass
-class Position:
-    """Where training stands: everything that is no tensor."""
+class _LogOdds(nn.Module):
+    """The network as the replicas call it."""
 
-    epoch: int = 0
-    """Epochs that are over."""
-    batch: int = 0
-    """Batches of the running epoch that are over."""
-    loss_sum: float = 0.0
-    """Sum of the losses of the running epoch's samples."""
-    confusion: Confusion = field(default_factory=Confusion)
-    """Directions of the running epoch's samples, with dropout on."""
-    lowest: float | None = None
-    """Lowest validation loss so far."""
-    epochs_without_gain: int = 0
-    """Epochs since the lowest validation loss."""
-    best: Best | None = None
-    """The epoch whose weights are kept."""
-    history: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    def __init__(self, model: PriceActionTransformer) -> None:
+        super().__init__()
+        self.model = model
 
-    @classmethod
-    def of(cls, values: dict[str, Any]) -> Self:
-        """Return the position that ``dataclasses.asdict`` wrote down."""
-        best = values["best"] and Best(**values["best"])
-        fields: dict[str, Any] = {**values, "confusion": Confusion(**values["confusion"]), "best": best}
-        return cls(**fields)
+    def forward(self, windows: Tensor, masks: Masks | None, segments: int | None) -> Tensor:
+        return self.model.logits(windows, masks=masks, segments=segments)
+
+
+def _largest_mask(config: PriceActionConfig) -> int:
+    """Return the number of elements of the largest dropout mask of one batch."""
+    model, window = config.model, config.data.window
+    return config.train.batch * window * max(model.feed_forward, model.d_model, model.heads * window)
 
 
 class Fit:
-    """One training, from its start or from its newest checkpoint."""
+    """One training, from its start or from its newest checkpoint. ``name`` is its key among those of the run."""
 
     def __init__(
-        self, config: PriceActionConfig, data: Dataset, device: torch.device, store: CheckpointStore, run: RunContext
+        self,
+        config: PriceActionConfig,
+        data: Dataset,
+        device: torch.device,
+        store: CheckpointStore,
+        run: RunContext,
+        *,
+        name: str,
+        world: World,
     ) -> None:
         num_features = data.windows.num_features
         self.model = PriceActionTransformer(config.model, num_features=num_features, window=config.data.window)
         self.model.to(device)
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=config.train.lr, weight_decay=config.train.weight_decay
+            self.model.parameters(), lr=config.train.lr, weight_decay=config.train.weight_decay, fused=True
         )
         self.best_weights: dict[str, Tensor] = {}
         self.position = Position()
         self._config, self._data, self._device, self._store, self._run = config, data, device, store, run
+        self._precision = Precision(config.train.precision, device)
+        self._world = world
+        self._pool = mask_pool(
+            config.train.masks,
+            config.model.dropout,
+            largest=_largest_mask(config),
+            seed=world.seed(config.seed),
+            device=device,
+        )
         self._reported = run.clock() - _REPORT_EVERY
         self._resume()
+        self._replica = world.replica(_LogOdds(self.model), device)
+        self._journal = self._open_journal(name) if world.leads else None
+
+    def _open_journal(self, name: str) -> Journal:
+        position = self.position
+        return Journal(self._run, name, num_lines=position.num_lines, first_step=position.epoch + 1)
+
+    def close(self) -> None:
+        """Close the files of events and metrics."""
+        if self._journal:
+            self._journal.close()
 
     @property
     def finished(self) -> bool:
         """Whether the last epoch is over or patience has run out."""
-        train = self._config.train
-        return self.position.epoch >= train.epochs or self.position.epochs_without_gain >= train.patience
+        train, position = self._config.train, self.position
+        return position.epoch >= train.epochs or position.stopping.over(train.stopping)
 
     def save(self) -> None:
         """Write a checkpoint of this very moment, between two steps."""
@@ -103,9 +126,12 @@ class Fit:
             **named("model", self.model.state_dict()),
             **named("best", self.best_weights),
             **named("optimizer", optimizer_tensors(self.optimizer)),
-            **named("rng", rng_tensors()),
+            **named("rng", merged_rng(self._world.gathered(rng_tensors()))),
+            **named("pool", merged_rng(self._world.gathered(self._pool.tensors() if self._pool else {}))),
         }
-        self._store.save(Checkpoint(tensors, dataclasses.asdict(self.position)))
+        if self._journal:
+            self.position.num_lines = self._journal.sync()
+            self._store.save(Checkpoint(tensors, self.position.values()))
 
     def _resume(self) -> None:
         checkpoint = self._store.newest()
@@ -115,16 +141,19 @@ class Fit:
         self.model.load_state_dict(checkpoint.group("model"))
         self.best_weights = {name: tensor.to(self._device) for name, tensor in checkpoint.group("best").items()}
         restore_optimizer(self.optimizer, checkpoint.group("optimizer"))
-        restore_rng(checkpoint.group("rng"))
+        restore_rng(own_rng(checkpoint.group("rng"), self._world))
+        if self._pool:
+            self._pool.restore(own_rng(checkpoint.group("pool"), self._world))
         self._run.log.info("resumed after epoch %d, batch %d", self.position.epoch, self.position.batch)
 
     def heed_stop(self) -> None:
-        """Save and leave if the run was asked to stop.
+        """Save and leave if the run, in any of its processes, was asked to stop.
 
         Raises:
             InterruptedRunError: If it was; the same run key goes on from here.
         """
-        if self._run.stop:
+        [asked] = self._world.total([float(bool(self._run.stop))], self._device)
+        if asked:
             self.save()
             at = f"epoch {self.position.epoch + 1}, batch {self.position.batch}"
             raise InterruptedRunError(f"stopped at {at} and saved. Run again with run key {self._run.run_key} to go on")
@@ -153,27 +182,55 @@ class Fit:
     def _step(self, samples: Tensor) -> None:
         train, position = self._config.train, self.position
         place = f"epoch {position.epoch + 1}, batch {position.batch + 1}"
-        windows = self._data.windows.gather(self._data.train.ends.index_select(0, samples))
-        labels = self._data.train.labels.index_select(0, samples)
+        rate = learning_rate(
+            train.schedule, train.lr, step=position.step, epoch=position.epoch, plateau=position.plateau
+        )
+        set_learning_rate(self.optimizer, rate)
         self.optimizer.zero_grad()
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=train.mixed_precision):
-            logits = self.model.logits(windows)
+        loss = sum(
+            share * self._add_gradient(part, share=share, place=place)
+            for part, share in parts(samples, train.gradient.accumulate)
+        )
+        self._precision.unscale(self.optimizer)
+        norm = clip_gradient(self.model, train.gradient.clip_norm, place=place, lr=train.lr)
+        self._precision.step(self.optimizer)
+        position.loss_sum += loss * len(samples)
+        position.norms = position.norms.add(norm, bound=train.gradient.clip_norm)
+        position.step += 1
+        if self._journal:
+            values = {"step/loss": loss, "step/gradient_norm": norm, "step/learning_rate": rate}
+            self._journal.write_step(position.step, values)
+
+    def _add_gradient(self, samples: Tensor, *, share: float, place: str) -> float:
+        """Add ``share`` of the gradient of these samples' mean loss, and return that loss.
+
+        Of several processes, each computes its part of the samples.
+        """
+        train, world = self._config.train, self._world
+        mine, weight = world.share(samples)
+        windows = self._data.windows.gather(self._data.train.ends.index_select(0, mine))
+        labels = self._data.train.labels.index_select(0, mine)
+        masks = self._pool.draw(self.model.num_sites) if self._pool else None
+        with self._precision.autocast():
+            logits = self._replica(windows, masks, train.gradient.segments)
         loss = direction_loss(logits, labels)
-        position.loss_sum += checked_loss(loss.item(), place=place, lr=train.lr) * len(samples)
-        loss.backward()
-        clip_gradient(self.model, train.gradient_clip, place=place, lr=train.lr)
-        self.optimizer.step()
+        self._precision.backward(loss * (share * weight))
         said, was = (logits.detach() > 0).cpu().numpy(), (labels > 0).cpu().numpy()
-        position.confusion += Confusion.of(said, was)
+        counts = astuple(Confusion.of(said, was) if weight else Confusion())
+        value, *counts = world.total([loss.item() * weight / world.size, *counts], self._device)
+        self.position.confusion += Confusion(*map(int, counts))
+        return checked_loss(value, place=place, lr=train.lr)
 
     def _log_odds(self, ends: Tensor) -> Floats:
-        return log_odds(
-            self.model,
-            self._data.windows,
-            ends,
-            mixed_precision=self._config.train.mixed_precision,
-            on_batch=self.heed_stop,
-        )
+        """Return the log-odds (sample,) of the windows at ``ends``; several processes take the batches in turn."""
+        world, batches, mine = self._world, ends.split(BATCH), list[Floats]()
+        for first in range(0, len(batches), world.size):
+            for part in batches[first + world.rank : first + world.rank + 1]:
+                mine.append(log_odds(self.model, self._data.windows, part, precision=self._config.train.precision))
+            self.heed_stop()
+        answers = world.gathered(mine)
+        ordered = [answers[number % world.size][number // world.size] for number in range(len(batches))]
+        return np.concatenate(ordered) if ordered else np.empty(0)
 
     def validate(self) -> Score:
         """Return the score of the validation zone, with dropout off."""
@@ -182,25 +239,21 @@ class Fit:
         checked_loss(float(answers.sum()), place=f"validation {self.position.epoch + 1}", lr=self._config.train.lr)
         return score(answers, zone.labels[:, 0].double().cpu().numpy())
 
-    def close_epoch(self, train: Score, validation: Score, events: SummaryWriter) -> None:
+    def close_epoch(self, train: Score, validation: Score) -> None:
         """Record the epoch, keep its weights if they win, say so, and save."""
         position, config = self.position, self._config.train
-        position.epoch += 1
-        for part, zone in (("train", train), ("val", validation)):
-            for name, value in zone.metrics().items():
-                position.history.setdefault(f"{part}_{name}", []).append(value)
-        events.add_scalar("train/loss", train.loss, position.epoch)
-        events.add_scalar("eval/loss", validation.loss, position.epoch)
+        norms, rate = position.norms, self.optimizer.param_groups[0]["lr"]
+        metrics = position.end_epoch(train, validation, config)
+        by_tag = {name.replace("train_", "train/").replace("val_", "eval/"): value for name, value in metrics.items()}
+        by_tag |= {GRADIENT_NORM: norms.mean, LEARNING_RATE: rate}
+        if self._journal:
+            self._journal.write_epoch(position.epoch, by_tag)
         self._say(epoch_line(position.epoch, config.epochs, train, validation))
-        gained = position.lowest is None or validation.loss < position.lowest
-        position.epochs_without_gain = 0 if gained else position.epochs_without_gain + 1
-        position.lowest = validation.loss if position.lowest is None else min(position.lowest, validation.loss)
         new = candidate(position.epoch, validation, confidence=self._config.threshold.confidence)
-        if wins(new, position.best, lowest=position.lowest, tolerance=config.loss_tolerance):
+        if wins(new, position.best, lowest=min(position.history["val_loss"]), tolerance=config.loss_tolerance):
             position.best = new
-            self.best_weights = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
-            self._say(new_best_line(new, validation.metrics()["precision"]))
-        position.batch, position.loss_sum, position.confusion = 0, 0.0, Confusion()
+            self.best_weights = copied_weights(self.model)
+            self._say(new_best_line(new, metrics["val_precision"]))
         self.save()
 
     def _say(self, text: str) -> None:

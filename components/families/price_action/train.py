@@ -3,6 +3,7 @@
 A killed or stopped run goes on from its newest checkpoint and ends in the same bits.
 """
 
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from components.core.bundle import load as load_bundle
 from components.core.files import atomic_file, digest_of, fresh_folder, read_json, write_json
 from components.core.run_context import RunContext
 from components.families.price_action.config import PriceActionConfig
-from components.families.price_action.curves import draw_training_curve, open_events
+from components.families.price_action.curves import draw_training_curve
 from components.families.price_action.data import Scaler, load
 from components.families.price_action.evaluate import Best, advice
 from components.families.price_action.fit import Fit
@@ -25,6 +26,7 @@ from components.families.price_action.threshold import Calibration, fit_platt, p
 from components.learning.checkpoint import CheckpointStore
 from components.learning.examples import Examples, read_examples
 from components.learning.faults import memory_advice
+from components.learning.parallel import World, joined
 from components.learning.reproducible import choose_device, device_name, reproducible
 from components.serving.loader import GRAPH
 
@@ -34,7 +36,7 @@ WEIGHTS = "weights.safetensors"
 def train(config: PriceActionConfig, examples: Path, out: Path, run: RunContext) -> Bundle:
     """Return the sealed bundle that now lies in ``out``.
 
-    Checkpoints, TensorBoard events and ``training_curve.png`` go to the run's own folder.
+    Checkpoints, TensorBoard events, ``metrics.jsonl`` and ``training_curve.png`` go to the run's own folder.
 
     Raises:
         ArtifactError, DataError: If the examples cannot be trusted.
@@ -45,48 +47,41 @@ def train(config: PriceActionConfig, examples: Path, out: Path, run: RunContext)
     started = run.clock()
     data = read_examples(examples)
     scaler = Scaler.of(data)
-    store = CheckpointStore(run.checkpoints / checkpoint_key(config, data), log=run.log)
-    with reproducible(seed=config.seed, threads=config.train.threads), memory_advice(batch=config.train.batch):
+    with (
+        joined(config.train.device) as world,
+        reproducible(seed=world.seed(config.seed), threads=config.train.threads),
+        memory_advice(batch=config.train.batch),
+    ):
         device = choose_device(config.train.device)
-        fit = Fit(config, load(data, scaler, config, device), device, store, run)
-        run.log.info("%d parameters on %s", num_parameters(fit.model), device)
-        with open_events(run.folder / "tensorboard", first_epoch=fit.position.epoch + 1) as events:
+        name = checkpoint_key(config, data, world)
+        store = world.first(lambda: CheckpointStore(run.checkpoints / name, log=run.log, reads=not world.leads))
+        samples = load(data, scaler, config, device)
+        with closing(Fit(config, samples, device, store, run, name=name, world=world)) as fit:
+            run.log.info("%d parameters on %s, processes %d", num_parameters(fit.model), device, world.size)
             while not fit.finished:
-                trained = fit.train_epoch()
-                fit.close_epoch(trained, fit.validate(), events)
-        best = fit.restore_best()
-        calibration, threshold = decide(fit, config)
-    draw_training_curve(run.folder / "training_curve.png", fit.position.history, best_epoch=best.epoch)
-    notes = advice(fit.position.history, best.epoch)
-    for line in notes:
-        run.log.warning("%s", line)
-    graph = exported(fit.model, calibration, threshold, scaler=scaler, data=data, window=config.data.window)
-    with fresh_folder(out) as folder:
-        with atomic_file(folder / GRAPH) as file:
-            file.write(graph)
-        _write(
-            folder,
-            config=config,
-            scaler=scaler,
-            fit=fit,
-            best=best,
-            calibration=calibration,
-            threshold=threshold,
-        )
-        seal(
-            folder,
-            family="price_action",
-            config=config.model_dump(mode="json"),
-            schema=signature_of(scaler.columns, config.data.window).document(),
-            data=_origin(data),
-            notes=_notes(config, device, started, run.clock(), notes),
-        )
+                fit.close_epoch(fit.train_epoch(), fit.validate())
+            best = fit.restore_best()
+            calibration, threshold = decide(fit, config)
+        if world.leads:
+            history = fit.position.history
+            draw_training_curve(run.folder / "training_curve.png", history, best_epoch=best.epoch)
+            notes = advice(history, best.epoch)
+            for line in notes:
+                run.log.warning("%s", line)
+            graph = exported(fit.model, calibration, threshold, scaler=scaler, data=data, window=config.data.window)
+            with fresh_folder(out) as folder:
+                with atomic_file(folder / GRAPH) as file:
+                    file.write(graph)
+                _write(folder, config, scaler, fit, best=best, calibration=calibration, threshold=threshold)
+                _seal(folder, config, scaler, data, notes=_notes(config, device, started, run.clock(), notes))
+        world.wait()
     return load_bundle(out)
 
 
-def checkpoint_key(config: PriceActionConfig, data: Examples) -> str:
-    """Return the name under which a training may be resumed: another recipe or other data has another one."""
-    return digest_of({"config": config.digest(), "examples": data.digest, "family": "price_action"})[:32]
+def checkpoint_key(config: PriceActionConfig, data: Examples, world: World) -> str:
+    """Return the name under which a training may be resumed: another recipe, or other data, has another one."""
+    key = {"config": config.digest(), "examples": data.digest, "family": "price_action", "processes": world.size}
+    return digest_of(key)[:32]
 
 
 def decide(fit: Fit, config: PriceActionConfig) -> tuple[Calibration, float]:
@@ -104,10 +99,10 @@ def decide(fit: Fit, config: PriceActionConfig) -> tuple[Calibration, float]:
 
 def _write(
     folder: Path,
-    *,
     config: PriceActionConfig,
     scaler: Scaler,
     fit: Fit,
+    *,
     best: Best,
     calibration: Calibration,
     threshold: float,
@@ -131,6 +126,17 @@ def _write(
             "model": config.model.model_dump(mode="json"),
             "num_parameters": num_parameters(fit.model),
         },
+    )
+
+
+def _seal(folder: Path, config: PriceActionConfig, scaler: Scaler, data: Examples, *, notes: dict[str, Any]) -> None:
+    seal(
+        folder,
+        family="price_action",
+        config=config.model_dump(mode="json"),
+        schema=signature_of(scaler.columns, config.data.window).document(),
+        data=_origin(data),
+        notes=notes,
     )
 
 
