@@ -123,17 +123,12 @@ def panel_speed(folder: Path) -> None:
         "torch, DataLoader of 32": measure.Contender(lambda: plain(32), len(ends)),
     }
     results = measure.measure(contenders, rounds=ROUNDS)
-    title = f"All {len(ends)} windows of {SYMBOLS} symbols x {DAYS} days, {WINDOW} bars x 14 features"
-    mine, *peers = contenders
-    measure.show(title, results, against={})
+    print(f"\nAll {len(ends)} windows of {SYMBOLS} symbols x {DAYS} days, {WINDOW} bars x 14 features")
+    for name, result in results.items():
+        print(f"{name:34}{result.cells_per_cpu_s:8,.0f} windows/cpu-s {result.peak_mib:6.0f} MiB")
+    mine, *peers = results
     for peer in peers:
         print(f"  {mine} / {peer}: {measure.ratio(results[mine], results[peer]):.1f}x")
-    mine = results["ours: strided panel, onnxruntime"]
-    print(
-        f"  the same / torch, one window at a time: {measure.ratio(mine, results['torch, one window at a time']):.1f}x"
-    )
-    for name, result in results.items():
-        print(f"  {name}: {result.cells_per_cpu_s:,.0f} windows/cpu-s")
 
 
 def cold_load(folder: Path) -> None:
