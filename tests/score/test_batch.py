@@ -135,6 +135,15 @@ def test_older_bars_do_not_replace_newer_predictions_online(tmp_path: Path, root
     assert [row.reason for row in found] == ["fresh"]
 
 
+def test_of_every_window_scored_the_newest_is_online(tmp_path: Path, root: Path) -> None:
+    features = written(tmp_path / "features", rows("AAA", list(range(70))))
+    assert scored(root, features, tmp_path / "out", every_window=True)["rows"] == 7
+    store = open_store(Place.embedded(Workspace.at(str(root)).feast), "toy")
+    now = datetime(2024, 3, 11, tzinfo=UTC)
+    found = read_online(store, "predictions_price_action_v1", ["AAA"], now=now, max_age=timedelta(days=2))
+    assert found[0].event_timestamp == datetime(2024, 3, 10, 22, tzinfo=UTC)
+
+
 def test_the_same_features_and_model_give_the_same_bytes(tmp_path: Path, root: Path) -> None:
     features = written(tmp_path / "features", rows("AAA", list(range(70))))
     first = scored(root, features, tmp_path / "first", every_window=True)
