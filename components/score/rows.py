@@ -13,21 +13,41 @@ import pyarrow.parquet as pq
 from components.core.errors import ArtifactError, DataError
 from components.core.family import Family
 from components.core.files import inside, read_json, sha256_of
+from components.market.context import MARKET
 from feature_repo.place import Place
 from feature_repo.store import apply, open_store, point_in_time
 
 KEYS = ("symbol", "timestamp", "event_timestamp", "created")
+MARKET_KEYS = ("market", "date", "event_timestamp", "created")
 
 
-def _spine(folder: Path, view: str, manifest: dict[str, Any]) -> pd.DataFrame:
-    """Return symbol, timestamp and event_timestamp of each bar that was known when it was over."""
+def decisions(folder: Path, member: Family, manifest: dict[str, Any]) -> pd.DataFrame:
+    """Return symbol, timestamp and event_timestamp of each bar that was known when it was over, of the first view.
+
+    Of a view of the market as a whole, the market's name stands for the symbol.
+
+    Raises:
+        ArtifactError: If a file differs from the manifest.
+        DataError: If a view that the family reads was not filled.
+    """
     for name, digest in manifest["files"].items():
         if sha256_of(inside(folder, name)) != digest:
             raise ArtifactError(f"{folder / name}: sha256 differs from the manifest. Run the features step again")
-    frame = pq.read_table(folder / f"{view}.parquet", columns=list(KEYS), page_checksum_verification=True).to_pandas()
+    for view in member.columns:
+        if f"{view}.parquet" not in manifest["files"]:
+            raise DataError(
+                f"no rows of {view}, which {member.name} reads",
+                file=str(manifest["source"]),
+                remedy="Ingest what it is made of: daily bars, --context or --options",
+            )
+    path = folder / f"{next(iter(member.columns))}.parquet"
+    keys = KEYS if "symbol" in pq.read_schema(path).names else MARKET_KEYS
+    table = pq.read_table(path, columns=list(keys), page_checksum_verification=True)
+    frame = table.rename_columns(list(KEYS)).to_pandas().assign(market=MARKET)
+    frame["timestamp"] = pd.to_datetime(frame["timestamp"], utc=True).astype("datetime64[us, UTC]")
     frame = frame.sort_values("created", kind="stable").drop_duplicates(["symbol", "timestamp"])
-    frame = frame[frame["created"] <= frame["event_timestamp"]]
-    return frame[list(KEYS[:3])].sort_values(["symbol", "timestamp"], ignore_index=True)
+    frame = frame[frame["created"] <= frame["event_timestamp"]].drop(columns="created")
+    return frame.sort_values(["symbol", "timestamp"], ignore_index=True)
 
 
 def known_rows(folder: Path, member: Family) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -37,10 +57,10 @@ def known_rows(folder: Path, member: Family) -> tuple[pd.DataFrame, dict[str, An
 
     Raises:
         ArtifactError: If a file differs from the manifest.
-        DataError: If no row is left.
+        DataError: If a view was not filled, or no row is left.
     """
     manifest = read_json(folder / "manifest.json")
-    spine = _spine(folder, next(iter(member.columns)), manifest)
+    spine = decisions(folder, member, manifest)
     columns = [column for names in member.columns.values() for column in names]
     with tempfile.TemporaryDirectory() as private:
         # A registry of this step's own: what another run registers meanwhile cannot change these rows.

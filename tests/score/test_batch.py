@@ -1,6 +1,7 @@
 """The score step: which windows, in which order, by whom, and what the online store then says."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.core import family as families
-from components.core.files import digest_of, sha256_of, write_json
+from components.core.files import digest_of, read_json, sha256_of, write_json
 from components.core.workspace import Workspace
 from components.market.columns import TECHNICAL
 from components.score.batch import Grid, predict, score
+from components.score.rows import decisions
 from components.serving.source import Answer
 from feature_repo.online import read_online
 from feature_repo.place import Place
@@ -180,3 +182,36 @@ def test_altered_features_end_with_65(tmp_path: Path, root: Path) -> None:
     with pytest.raises(SystemExit) as caught:
         scored(root, features, tmp_path / "out")
     assert caught.value.code == 65
+
+
+def test_of_a_family_of_the_market_the_markets_name_stands_for_the_symbol(tmp_path: Path) -> None:
+    moments = pd.to_datetime(["2024-01-02 22:00", "2024-01-03 22:00"], utc=True).as_unit("us")
+    days = [moment.date() for moment in moments]
+    frame = pd.DataFrame({"market": "US", "date": days, "event_timestamp": moments, "created": moments})
+    frame.to_parquet(tmp_path / "context_v1.parquet", index=False)
+    manifest = {"source": "test", "files": {"context_v1.parquet": sha256_of(tmp_path / "context_v1.parquet")}}
+    family = replace(families.find("price-action"), columns={"context_v1": ("spy_return_1d",)})
+    found = decisions(tmp_path, family, manifest)
+    assert found["symbol"].tolist() == found["market"].tolist() == ["US", "US"]
+    assert found["timestamp"].tolist() == [pd.Timestamp(day, tz="UTC") for day in days]
+    assert found["event_timestamp"].tolist() == moments.tolist()
+
+
+def test_a_late_bar_is_in_no_window_and_a_corrected_one_counts_as_first_known(tmp_path: Path) -> None:
+    frame = rows("AAA", [0, 1, 2])
+    frame.loc[1, "created"] += pd.Timedelta(days=1)  # it came after the next one
+    corrected = frame.iloc[[2]].assign(created=frame["created"][2] + pd.Timedelta(days=3))
+    features = written(tmp_path / "features", pd.concat([frame, corrected]))
+    found = decisions(features, families.find("price-action"), read_json(features / "manifest.json"))
+    assert found["timestamp"].tolist() == [FIRST, FIRST + timedelta(days=2)]
+
+
+def test_a_view_that_was_not_filled_ends_with_65_and_its_name(tmp_path: Path, root: Path) -> None:
+    features = written(tmp_path / "features", rows("AAA", list(range(70))))
+    (features / "technical_v1.parquet").unlink()
+    write_json(features / "manifest.json", {"source": "test", "files": {}})
+    with pytest.raises(SystemExit) as caught:
+        scored(root, features, tmp_path / "out")
+    assert caught.value.code == 65
+    message = json.loads((Workspace.at(str(root)).run("k") / "error.json").read_text())["message"]
+    assert "no rows of technical_v1, which price_action reads" in message
