@@ -1,7 +1,7 @@
 """What every recipe says, whatever its family adds: the seed, the cut of the data, the judge."""
 
 import math
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
@@ -21,8 +21,8 @@ class DataConfig(Config):
     window: PositiveInt = 64
     """Bars that one decision looks at."""
 
-    horizon: Literal[1] = 1
-    """Bars from the end of the window to the label: the next bar."""
+    horizon: PositiveInt = 1
+    """Bars from the end of the window to the bar of the label."""
 
     zones: dict[str, NonNegativeFloat] = Field(default_factory=lambda: dict(_CUT))
     """Share of the timestamps in each zone, in the order of time. More test: a surer verdict, an older model."""
