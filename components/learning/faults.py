@@ -31,19 +31,6 @@ def checked_loss(loss: float, *, place: str, lr: float) -> float:
     return loss
 
 
-def clip_gradient(model: torch.nn.Module, largest: float, *, place: str, lr: float) -> None:
-    """Scale the gradient of ``model`` to a norm of at most ``largest``.
-
-    Raises:
-        DivergedError: If the gradient is not finite.
-    """
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), largest)
-    if not bool(torch.isfinite(norm)):
-        raise DivergedError(
-            f"{place}: the gradient's norm is {norm.item()}. Lower train.lr (was {lr:g}) or clean the data"
-        )
-
-
 @contextlib.contextmanager
 def memory_advice(*, batch: int) -> Generator[None]:
     """Turn a failed allocation into an error that names the next smaller batch.

@@ -4,10 +4,9 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
 from components.core.errors import BAD_DATA
-from components.learning.faults import DivergedError, OutOfMemoryError, checked_loss, clip_gradient, memory_advice
+from components.learning.faults import DivergedError, OutOfMemoryError, checked_loss, memory_advice
 
 
 @pytest.mark.promise("S3-40")
@@ -28,17 +27,3 @@ def test_another_error_passes_through() -> None:
 def test_a_loss_that_is_no_number_stops(loss: float) -> None:
     with pytest.raises(DivergedError, match=r"epoch 2, batch 5: .*Lower train\.lr \(was 0\.1\)"):
         checked_loss(loss, place="epoch 2, batch 5", lr=0.1)
-
-
-def test_gradient_is_scaled_to_the_largest_norm() -> None:
-    model = nn.Linear(2, 1, bias=False)
-    model.weight.grad = torch.tensor([[3.0, 4.0]])
-    clip_gradient(model, 1.0, place="here", lr=0.1)
-    torch.testing.assert_close(model.weight.grad, torch.tensor([[0.6, 0.8]]), rtol=1e-5, atol=0)
-
-
-def test_a_gradient_that_is_no_number_stops() -> None:
-    model = nn.Linear(2, 1, bias=False)
-    model.weight.grad = torch.tensor([[math.nan, 0.0]])
-    with pytest.raises(DivergedError, match="gradient's norm is nan"):
-        clip_gradient(model, 1.0, place="here", lr=0.1)

@@ -12,6 +12,14 @@ from pydantic import (
 
 from components.core.config import Config
 from components.core.recipe import RecipeConfig
+from components.learning.settings import (
+    Constant,
+    GradientConfig,
+    MaskConfig,
+    PrecisionConfig,
+    Schedule,
+    StoppingConfig,
+)
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -54,6 +62,9 @@ class TrainConfig(Config):
     lr: PositiveFloat = 1e-3
     """Step size. 5e-4 where F1 stays below 0.3."""
 
+    schedule: Schedule = Constant()
+    """How the step size changes while training goes on."""
+
     weight_decay: NonNegativeFloat = 0.01
     """Pull of the weights towards 0, decoupled from the step. 0.05 against overfitting."""
 
@@ -69,8 +80,11 @@ class TrainConfig(Config):
     loss: Literal["bce"] = "bce"
     """Binary cross-entropy."""
 
-    gradient_clip: PositiveFloat = 1.0
-    """Largest norm of the gradient of one step."""
+    gradient: GradientConfig = GradientConfig()
+    """How the gradient of one step is gathered and bounded."""
+
+    masks: MaskConfig = MaskConfig()
+    """Where the masks of dropout come from."""
 
     shuffle: bool = False
     """False keeps the order of time; true draws a new order each epoch, from training windows alone."""
@@ -95,6 +109,16 @@ class TrainConfig(Config):
 
     mixed_precision: bool = False
     """bf16 autocast, on devices that gain from it."""
+
+    @property
+    def precision(self) -> PrecisionConfig:
+        """The number format of the forward pass."""
+        return PrecisionConfig(format="bfloat16" if self.mixed_precision else "float32")
+
+    @property
+    def stopping(self) -> StoppingConfig:
+        """When to stop."""
+        return StoppingConfig(patience=self.patience)
 
 
 class ThresholdConfig(Config):

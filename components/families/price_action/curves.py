@@ -1,23 +1,11 @@
-"""How training went, for eyes: TensorBoard events while it runs, one picture at its end."""
+"""How training went, for eyes: one picture at its end."""
 
 # pyright: reportUnknownMemberType=false
-import contextlib
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from torch.utils.tensorboard.writer import SummaryWriter
-
-
-@contextlib.contextmanager
-def open_events(folder: Path, *, first_epoch: int) -> Generator[SummaryWriter]:
-    """Yield a writer of TensorBoard events; what an interrupted run wrote from ``first_epoch`` on is hidden."""
-    writer = SummaryWriter(str(folder), purge_step=first_epoch)  # pyright: ignore[reportNoUntypedCall]
-    try:
-        yield writer
-    finally:
-        writer.close()
 
 
 def draw_training_curve(path: Path, history: Mapping[str, list[float]], *, best_epoch: int) -> None:

@@ -1,16 +1,13 @@
 """The epochs of one training: steps, validation, the kept weights, and checkpoints to go on from."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-import dataclasses
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.tensorboard.writer import SummaryWriter
 
 from components.core.errors import InterruptedRunError
 from components.core.run_context import RunContext
@@ -27,6 +24,7 @@ from components.families.price_action.evaluate import (
 )
 from components.families.price_action.loss import direction_loss
 from components.families.price_action.model import PriceActionTransformer
+from components.families.price_action.position import Position
 from components.families.price_action.predict import log_odds
 from components.learning.batches import epoch_order
 from components.learning.checkpoint import (
@@ -36,8 +34,15 @@ from components.learning.checkpoint import (
     optimizer_tensors,
     restore_optimizer,
 )
-from components.learning.faults import checked_loss, clip_gradient
+from components.learning.dropout import MaskPool
+from components.learning.events import GRADIENT_NORM, LEARNING_RATE, Events
+from components.learning.faults import checked_loss
+from components.learning.gradient import clip_gradient, parts
+from components.learning.precision import Precision
 from components.learning.reproducible import restore_rng, rng_tensors
+from components.learning.schedule import learning_rate, set_learning_rate
+from components.learning.spool import SPOOL, Spool
+from components.learning.stopping import copied_weights
 from components.trading.confusion import Confusion
 
 Floats = npt.NDArray[np.float64]
@@ -45,39 +50,29 @@ Floats = npt.NDArray[np.float64]
 _REPORT_EVERY = timedelta(seconds=0.25)
 
 
-@dataclass
-class Position:
-    """Where training stands: everything that is no tensor."""
-
-    epoch: int = 0
-    """Epochs that are over."""
-    batch: int = 0
-    """Batches of the running epoch that are over."""
-    loss_sum: float = 0.0
-    """Sum of the losses of the running epoch's samples."""
-    confusion: Confusion = field(default_factory=Confusion)
-    """Directions of the running epoch's samples, with dropout on."""
-    lowest: float | None = None
-    """Lowest validation loss so far."""
-    epochs_without_gain: int = 0
-    """Epochs since the lowest validation loss."""
-    best: Best | None = None
-    """The epoch whose weights are kept."""
-    history: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
-
-    @classmethod
-    def of(cls, values: dict[str, Any]) -> Self:
-        """Return the position that ``dataclasses.asdict`` wrote down."""
-        best = values["best"] and Best(**values["best"])
-        fields: dict[str, Any] = {**values, "confusion": Confusion(**values["confusion"]), "best": best}
-        return cls(**fields)
+def _mask_pool(config: PriceActionConfig, device: torch.device) -> MaskPool | None:
+    """Return the masks of dropout, twice as large as the largest one; None where each is drawn anew."""
+    train, model, window = config.train, config.model, config.data.window
+    if train.masks.source == "fresh" or model.dropout == 0:
+        return None
+    largest = train.batch * window * max(model.feed_forward, model.d_model, model.heads * window)
+    return MaskPool(
+        model.dropout, num_elements=max(train.masks.pool_elements, 2 * largest), seed=config.seed, device=device
+    )
 
 
 class Fit:
-    """One training, from its start or from its newest checkpoint."""
+    """One training, from its start or from its newest checkpoint. ``name`` is its key among those of the run."""
 
     def __init__(
-        self, config: PriceActionConfig, data: Dataset, device: torch.device, store: CheckpointStore, run: RunContext
+        self,
+        config: PriceActionConfig,
+        data: Dataset,
+        device: torch.device,
+        store: CheckpointStore,
+        run: RunContext,
+        *,
+        name: str,
     ) -> None:
         num_features = data.windows.num_features
         self.model = PriceActionTransformer(config.model, num_features=num_features, window=config.data.window)
@@ -88,14 +83,23 @@ class Fit:
         self.best_weights: dict[str, Tensor] = {}
         self.position = Position()
         self._config, self._data, self._device, self._store, self._run = config, data, device, store, run
+        self._precision = Precision(config.train.precision, device)
+        self._pool = _mask_pool(config, device)
         self._reported = run.clock() - _REPORT_EVERY
         self._resume()
+        self._spool = Spool(run.folder / SPOOL, training=name, position=self.position.num_lines)
+        self._events = Events(run.folder / "tensorboard", first_step=self.position.epoch + 1)
+
+    def close(self) -> None:
+        """Close the files of events and metrics."""
+        self._events.close()
+        self._spool.close()
 
     @property
     def finished(self) -> bool:
         """Whether the last epoch is over or patience has run out."""
-        train = self._config.train
-        return self.position.epoch >= train.epochs or self.position.epochs_without_gain >= train.patience
+        train, position = self._config.train, self.position
+        return position.epoch >= train.epochs or position.stopping.over(train.stopping)
 
     def save(self) -> None:
         """Write a checkpoint of this very moment, between two steps."""
@@ -104,8 +108,11 @@ class Fit:
             **named("best", self.best_weights),
             **named("optimizer", optimizer_tensors(self.optimizer)),
             **named("rng", rng_tensors()),
+            **named("pool", self._pool.tensors() if self._pool else {}),
         }
-        self._store.save(Checkpoint(tensors, dataclasses.asdict(self.position)))
+        self._spool.sync()
+        self.position.num_lines = self._spool.position
+        self._store.save(Checkpoint(tensors, self.position.values()))
 
     def _resume(self) -> None:
         checkpoint = self._store.newest()
@@ -116,6 +123,8 @@ class Fit:
         self.best_weights = {name: tensor.to(self._device) for name, tensor in checkpoint.group("best").items()}
         restore_optimizer(self.optimizer, checkpoint.group("optimizer"))
         restore_rng(checkpoint.group("rng"))
+        if self._pool:
+            self._pool.restore(checkpoint.group("pool"))
         self._run.log.info("resumed after epoch %d, batch %d", self.position.epoch, self.position.batch)
 
     def heed_stop(self) -> None:
@@ -153,25 +162,47 @@ class Fit:
     def _step(self, samples: Tensor) -> None:
         train, position = self._config.train, self.position
         place = f"epoch {position.epoch + 1}, batch {position.batch + 1}"
+        rate = learning_rate(
+            train.schedule, train.lr, step=position.step, epoch=position.epoch, plateau=position.plateau
+        )
+        set_learning_rate(self.optimizer, rate)
+        self.optimizer.zero_grad()
+        loss = sum(
+            share * self._add_gradient(part, share=share, place=place)
+            for part, share in parts(samples, train.gradient.accumulate)
+        )
+        self._precision.unscale(self.optimizer)
+        norm = clip_gradient(self.model, train.gradient.clip_norm, place=place, lr=train.lr)
+        self._precision.step(self.optimizer)
+        position.loss_sum += loss * len(samples)
+        position.norms = position.norms.add(norm, bound=train.gradient.clip_norm)
+        position.step += 1
+        self._write_line(position.step, {"step/loss": loss, "step/gradient_norm": norm, "step/learning_rate": rate})
+
+    def _add_gradient(self, samples: Tensor, *, share: float, place: str) -> float:
+        """Add ``share`` of the gradient of these samples' mean loss, and return that loss."""
+        train = self._config.train
         windows = self._data.windows.gather(self._data.train.ends.index_select(0, samples))
         labels = self._data.train.labels.index_select(0, samples)
-        self.optimizer.zero_grad()
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=train.mixed_precision):
-            logits = self.model.logits(windows)
+        masks = self._pool.draw(self.model.num_sites) if self._pool else None
+        with self._precision.autocast():
+            logits = self.model.logits(windows, masks=masks, segments=train.gradient.segments)
         loss = direction_loss(logits, labels)
-        position.loss_sum += checked_loss(loss.item(), place=place, lr=train.lr) * len(samples)
-        loss.backward()
-        clip_gradient(self.model, train.gradient_clip, place=place, lr=train.lr)
-        self.optimizer.step()
+        value = checked_loss(loss.item(), place=place, lr=train.lr)
+        self._precision.backward(loss * share)
         said, was = (logits.detach() > 0).cpu().numpy(), (labels > 0).cpu().numpy()
-        position.confusion += Confusion.of(said, was)
+        self.position.confusion += Confusion.of(said, was)
+        return value
+
+    def _write_line(self, step: int, values: Mapping[str, float]) -> None:
+        self._spool.append(step, values, time_ms=int(self._run.clock().timestamp() * 1000))
 
     def _log_odds(self, ends: Tensor) -> Floats:
         return log_odds(
             self.model,
             self._data.windows,
             ends,
-            mixed_precision=self._config.train.mixed_precision,
+            precision=self._config.train.precision,
             on_batch=self.heed_stop,
         )
 
@@ -182,25 +213,21 @@ class Fit:
         checked_loss(float(answers.sum()), place=f"validation {self.position.epoch + 1}", lr=self._config.train.lr)
         return score(answers, zone.labels[:, 0].double().cpu().numpy())
 
-    def close_epoch(self, train: Score, validation: Score, events: SummaryWriter) -> None:
+    def close_epoch(self, train: Score, validation: Score) -> None:
         """Record the epoch, keep its weights if they win, say so, and save."""
         position, config = self.position, self._config.train
-        position.epoch += 1
-        for part, zone in (("train", train), ("val", validation)):
-            for name, value in zone.metrics().items():
-                position.history.setdefault(f"{part}_{name}", []).append(value)
-        events.add_scalar("train/loss", train.loss, position.epoch)
-        events.add_scalar("eval/loss", validation.loss, position.epoch)
+        norms, rate = position.norms, self.optimizer.param_groups[0]["lr"]
+        metrics = position.end_epoch(train, validation, config)
+        by_tag = {name.replace("train_", "train/").replace("val_", "eval/"): value for name, value in metrics.items()}
+        by_tag |= {GRADIENT_NORM: norms.mean, LEARNING_RATE: rate}
+        self._events.write(position.epoch, by_tag)
+        self._write_line(position.epoch, by_tag)
         self._say(epoch_line(position.epoch, config.epochs, train, validation))
-        gained = position.lowest is None or validation.loss < position.lowest
-        position.epochs_without_gain = 0 if gained else position.epochs_without_gain + 1
-        position.lowest = validation.loss if position.lowest is None else min(position.lowest, validation.loss)
         new = candidate(position.epoch, validation, confidence=self._config.threshold.confidence)
-        if wins(new, position.best, lowest=position.lowest, tolerance=config.loss_tolerance):
+        if wins(new, position.best, lowest=min(position.history["val_loss"]), tolerance=config.loss_tolerance):
             position.best = new
-            self.best_weights = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
-            self._say(new_best_line(new, validation.metrics()["precision"]))
-        position.batch, position.loss_sum, position.confusion = 0, 0.0, Confusion()
+            self.best_weights = copied_weights(self.model)
+            self._say(new_best_line(new, metrics["val_precision"]))
         self.save()
 
     def _say(self, text: str) -> None:

@@ -5,11 +5,16 @@ and the sinusoidal positions; Glorot and Bengio (2010) for the start of the matr
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from components.families.price_action.config import ModelConfig
+from components.learning.dropout import SITES_PER_LAYER, Masks, encode
+from components.learning.gradient import run_stack
 
 HEAD_WIDTH = 64
 """Units of the hidden layer of the head."""
@@ -54,14 +59,29 @@ class PriceActionTransformer(nn.Module):
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
 
-    def logits(self, windows: Tensor) -> Tensor:
-        """Return the log-odds (batch, 1) of z-scored windows (batch, window, feature)."""
+    @property
+    def num_sites(self) -> int:
+        """Dropouts of one forward pass: those of the layers and the one in the head."""
+        return SITES_PER_LAYER * len(self.encoder) + 1
+
+    def logits(self, windows: Tensor, *, masks: Masks | None = None, segments: int | None = None) -> Tensor:
+        """Return the log-odds (batch, 1) of z-scored windows (batch, window, feature).
+
+        With ``masks``, drawn for ``num_sites``, dropout reads them; ``segments`` as in ``run_stack``.
+        """
         hidden: Tensor = self.projection(windows) + self.positions
-        for layer in self.encoder:
-            hidden = layer(hidden)
-        pooled = hidden.mean(dim=1)
-        log_odds: Tensor = self.head(pooled)
-        return log_odds
+        pooled = run_stack(self._layers(masks), hidden, segments=segments).mean(dim=1)
+        if masks is None:
+            log_odds: Tensor = self.head(pooled)
+            return log_odds
+        inner, relu, _, outer = self.head
+        return outer(masks.drop(self.num_sites - 1, relu(inner(pooled))))
+
+    def _layers(self, masks: Masks | None) -> list[Callable[[Tensor], Tensor]]:
+        if masks is None:
+            return list(self.encoder)
+        layers = cast("list[nn.TransformerEncoderLayer]", list(self.encoder))
+        return [partial(encode, layer, masks=masks, layer_number=number) for number, layer in enumerate(layers)]
 
     def forward(self, windows: Tensor) -> Tensor:
         """Return the probability (batch, 1), in [0, 1], of z-scored windows (batch, window, feature)."""

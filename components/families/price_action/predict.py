@@ -19,11 +19,15 @@ from components.families.price_action.model import PriceActionTransformer
 from components.families.price_action.threshold import Calibration
 from components.learning.batches import Windows, to_device
 from components.learning.examples import read_examples
+from components.learning.precision import Precision
 from components.learning.reproducible import choose_device, reproducible
+from components.learning.settings import PrecisionConfig
 from components.market.predictions import Predictions
 
 BATCH = 256
 """Windows per forward pass; the answer to one does not depend on the others."""
+
+_FULL = PrecisionConfig()
 
 
 def _go_on() -> None:
@@ -35,13 +39,13 @@ def log_odds(
     windows: Windows,
     ends: Tensor,
     *,
-    mixed_precision: bool = False,
+    precision: PrecisionConfig = _FULL,
     on_batch: Callable[[], None] = _go_on,
 ) -> npt.NDArray[np.float64]:
     """Return the log-odds (sample,) of the windows at ``ends`` with dropout off; ``on_batch`` may raise to stop."""
     model.eval()
     answers: list[Tensor] = []
-    with torch.inference_mode(), torch.autocast(ends.device.type, torch.bfloat16, enabled=mixed_precision):
+    with torch.inference_mode(), Precision(precision, ends.device).autocast():
         for part in ends.split(BATCH):
             answers.append(model.logits(windows.gather(part))[:, 0].double().cpu())
             on_batch()
@@ -84,7 +88,7 @@ def predict(bundle: Bundle, examples: Path, *, zone: str, threads: int) -> Predi
         device = choose_device("auto" if config.train.device == "cuda" else config.train.device)
         model = load_model(bundle, config).to(device)
         windows = place_windows(data, scaler, config, device)
-        answers = log_odds(model, windows, to_device(ends, device), mixed_precision=config.train.mixed_precision)
+        answers = log_odds(model, windows, to_device(ends, device), precision=config.train.precision)
     if not np.all(np.isfinite(answers)):
         raise ArtifactError(f"{bundle.folder}: a probability in zone {zone!r} is not finite. Train it again")
     symbol, end = ends[:, 0], ends[:, 1]

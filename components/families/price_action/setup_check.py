@@ -10,7 +10,8 @@ from components.families.price_action.data import Scaler, load
 from components.families.price_action.loss import direction_loss
 from components.families.price_action.model import PriceActionTransformer, num_parameters
 from components.learning.examples import Examples, from_table
-from components.learning.faults import checked_loss, clip_gradient, memory_advice
+from components.learning.faults import checked_loss, memory_advice
+from components.learning.gradient import clip_gradient
 from components.learning.reproducible import choose_device, device_name, reproducible
 from components.market.columns import TECHNICAL
 from components.market.splits import chronological
@@ -58,7 +59,7 @@ def setup_check(*, seed: int = 0, threads: int = 1) -> list[str]:
         loss = direction_loss(model.logits(data.windows.gather(data.train.ends[batch])), data.train.labels[batch])
         loss.backward()
         value = checked_loss(loss.item(), place="setup check", lr=config.train.lr)
-        clip_gradient(model, config.train.gradient_clip, place="setup check", lr=config.train.lr)
+        clip_gradient(model, config.train.gradient.clip_norm, place="setup check", lr=config.train.lr)
     train, validation = (int(np.sum(examples.zone == examples.zones.index(name))) for name in ZONES)
     return [
         f"torch {torch.__version__}",

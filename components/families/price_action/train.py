@@ -3,6 +3,7 @@
 A killed or stopped run goes on from its newest checkpoint and ends in the same bits.
 """
 
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from components.core.bundle import load as load_bundle
 from components.core.files import atomic_file, digest_of, fresh_folder, read_json, write_json
 from components.core.run_context import RunContext
 from components.families.price_action.config import PriceActionConfig
-from components.families.price_action.curves import draw_training_curve, open_events
+from components.families.price_action.curves import draw_training_curve
 from components.families.price_action.data import Scaler, load
 from components.families.price_action.evaluate import Best, advice
 from components.families.price_action.fit import Fit
@@ -32,7 +33,7 @@ WEIGHTS = "weights.safetensors"
 def train(config: PriceActionConfig, examples: Path, out: Path, run: RunContext) -> Bundle:
     """Return the sealed bundle that now lies in ``out``.
 
-    Checkpoints, TensorBoard events and ``training_curve.png`` go to the run's own folder.
+    Checkpoints, TensorBoard events, ``metrics.jsonl`` and ``training_curve.png`` go to the run's own folder.
 
     Raises:
         ArtifactError, DataError: If the examples cannot be trusted.
@@ -42,17 +43,16 @@ def train(config: PriceActionConfig, examples: Path, out: Path, run: RunContext)
     started = run.clock()
     data = read_examples(examples)
     scaler = Scaler.of(data)
-    store = CheckpointStore(run.checkpoints / checkpoint_key(config, data), log=run.log)
+    name = checkpoint_key(config, data)
+    store = CheckpointStore(run.checkpoints / name, log=run.log)
     with reproducible(seed=config.seed, threads=config.train.threads), memory_advice(batch=config.train.batch):
         device = choose_device(config.train.device)
-        fit = Fit(config, load(data, scaler, config, device), device, store, run)
-        run.log.info("%d parameters on %s", num_parameters(fit.model), device)
-        with open_events(run.folder / "tensorboard", first_epoch=fit.position.epoch + 1) as events:
+        with closing(Fit(config, load(data, scaler, config, device), device, store, run, name=name)) as fit:
+            run.log.info("%d parameters on %s", num_parameters(fit.model), device)
             while not fit.finished:
-                trained = fit.train_epoch()
-                fit.close_epoch(trained, fit.validate(), events)
-        best = fit.restore_best()
-        calibration, threshold = decide(fit, config)
+                fit.close_epoch(fit.train_epoch(), fit.validate())
+            best = fit.restore_best()
+            calibration, threshold = decide(fit, config)
     draw_training_curve(run.folder / "training_curve.png", fit.position.history, best_epoch=best.epoch)
     notes = advice(fit.position.history, best.epoch)
     for line in notes:

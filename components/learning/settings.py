@@ -1,0 +1,132 @@
+"""Settings of the pieces that a training loop composes, for recipes to embed. Importing this loads no torch."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from components.core.config import Config
+
+Mode = Literal["min", "max"]
+
+
+class Warmup(Config):
+    """What every schedule starts with."""
+
+    warmup: NonNegativeInt = 0
+    """Counts over which the learning rate rises in equal parts to its base; the schedule starts after them."""
+
+    unit: Literal["step", "epoch"] = "epoch"
+    """What is counted."""
+
+
+class Constant(Warmup):
+    """The base learning rate throughout."""
+
+    type: Literal["constant"] = "constant"
+    """This schedule."""
+
+
+class CosineAnnealing(Warmup):
+    """Half a cosine from the base down to ``eta_min``. Loshchilov and Hutter (2017)."""
+
+    type: Literal["cosine_annealing"]
+    """This schedule."""
+
+    t_max: PositiveInt = 100
+    """Counts until ``eta_min``; after them the rate rises again."""
+
+    eta_min: NonNegativeFloat = 1e-5
+    """Lowest learning rate."""
+
+
+class WarmRestarts(Warmup):
+    """Cosines that start again at the base, each longer than the one before. Loshchilov and Hutter (2017)."""
+
+    type: Literal["warm_restarts"]
+    """This schedule."""
+
+    t_0: PositiveInt = 10
+    """Counts of the first cosine."""
+
+    t_mult: PositiveInt = 2
+    """How many times longer each next one is."""
+
+    eta_min: NonNegativeFloat = 1e-6
+    """Lowest learning rate."""
+
+
+class Plateau(Warmup):
+    """A lower rate whenever a metric of the epochs stands still."""
+
+    type: Literal["plateau"]
+    """This schedule."""
+
+    metric: str = "val_loss"
+    """Name of the number that is watched, as the history calls it."""
+
+    mode: Mode = "min"
+    """Whether a lower or a higher metric is better."""
+
+    factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    """What the rate is multiplied by."""
+
+    patience: NonNegativeInt = 5
+    """Epochs without gain that are borne; the next one lowers the rate."""
+
+    threshold: Annotated[float, Field(ge=0.0, lt=1.0)] = 1e-4
+    """Gains below this fraction of the best metric do not count."""
+
+    eta_min: NonNegativeFloat = 0.0
+    """Lowest learning rate."""
+
+
+Schedule = Annotated[Constant | CosineAnnealing | WarmRestarts | Plateau, Field(discriminator="type")]
+
+
+class StoppingConfig(Config):
+    """When training has gone on for long enough."""
+
+    metric: str = "val_loss"
+    """Name of the number that is watched, as the history calls it."""
+
+    mode: Mode = "min"
+    """Whether a lower or a higher metric is better."""
+
+    patience: PositiveInt = 15
+    """Epochs without gain before stopping."""
+
+    min_gain: NonNegativeFloat = 0.0
+    """How much better, in the metric's unit, counts as a gain; the published rule counts any."""
+
+    restore_best: bool = True
+    """Whether the weights of the best epoch are kept, or those of the last."""
+
+
+class GradientConfig(Config):
+    """How the gradient of one step is gathered and bounded."""
+
+    clip_norm: PositiveFloat = 1.0
+    """Largest norm of one step's gradient."""
+
+    accumulate: PositiveInt = 1
+    """Parts that a batch is cut into, one after another: less memory, the same step."""
+
+    segments: PositiveInt | None = None
+    """Segments of the layers whose activations are computed again in the backward pass; 4 where memory runs out."""
+
+
+class PrecisionConfig(Config):
+    """Number format of the forward pass; weights and optimizer stay in float32."""
+
+    format: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
+    """auto takes what the device gains from: bfloat16, float16 on older GPUs, float32 on most CPUs."""
+
+
+class MaskConfig(Config):
+    """Where the masks of dropout come from."""
+
+    source: Literal["fresh", "pool"] = "fresh"
+    """fresh draws every mask anew; pool reads them at random places of one large mask, which is faster on a CPU."""
+
+    pool_elements: PositiveInt = 2**22
+    """Elements of that mask, at 4 bytes each; twice the largest layer's output where that is more."""
