@@ -1,0 +1,18 @@
+"""The health scorer: bars of returns say how healthy a symbol's price will be next month.
+
+README.md holds the equations, the sources and the limits. Importing this loads no torch, pandas or numpy.
+"""
+
+from components.core.family import Family, Resources
+from components.families.health.config import HealthConfig
+from components.market.columns import RETURNS
+
+FAMILY = Family(
+    name="health",
+    title="Health scorer: how healthy a price will be, from an autoencoder of its returns",
+    config=HealthConfig,
+    feature_service="health_v1",
+    columns={"returns_v1": RETURNS},
+    resources=Resources(cpu="2", memory="8Gi"),
+    labels="health",
+)

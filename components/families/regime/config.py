@@ -1,0 +1,69 @@
+"""Settings of the regime family. Importing this loads no torch, pandas or numpy."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from components.core.config import Config
+from components.core.recipe import DataConfig, RecipeConfig
+from components.learning.settings import LoopConfig
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class RegimeDataConfig(DataConfig):
+    """Which sessions become one example, and how time is cut."""
+
+    window: PositiveInt = 21
+    """Sessions that one decision looks at; the features of each look back 21 more."""
+
+    horizon: PositiveInt = 5
+    """Sessions from the decision to the regime that is asked for: a week."""
+
+
+class ModelConfig(Config):
+    """Sizes of the network."""
+
+    type: Literal["gru", "transformer"] = "gru"
+    """What reads the window; the transformer costs more and wants more history."""
+
+    hidden: PositiveInt = 32
+    """Width of the reader."""
+
+    layers: PositiveInt = 1
+    """Layers of the reader."""
+
+    heads: PositiveInt = 4
+    """Attention heads of the transformer; each gets hidden / heads columns."""
+
+    dropout: Fraction = 0.1
+    """Share of activations dropped in training."""
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> Self:
+        if self.hidden % self.heads:
+            raise ValueError(f"model.hidden must be divisible by model.heads, was {self.hidden} and {self.heads}")
+        return self
+
+
+class TrainConfig(LoopConfig):
+    """How the weights are fitted, and when to stop."""
+
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced weighs rare regimes up in the loss: more of them are named, and the probabilities are worse."""
+
+
+class RegimeConfig(RecipeConfig):
+    """Everything that decides one training of the regime classifier."""
+
+    data: RegimeDataConfig = RegimeDataConfig()  # pyright: ignore[reportIncompatibleVariableOverride] - it is frozen
+    """Windows and zones."""
+
+    model: ModelConfig = ModelConfig()
+    """Sizes of the network."""
+
+    train: TrainConfig = TrainConfig()
+    """Optimisation."""
+
+    calibration: Literal["temperature", "none"] = "temperature"
+    """Whether one temperature is fitted on the calibration zone. Guo et al. (2017)."""
