@@ -51,6 +51,8 @@ class Family:
     labels: str = "direction"
     """The labeller of its examples, one of ``components/assemble/labellers.py``."""
     default_recipe: str = "daily"
+    parallel: bool = False
+    """Whether several processes can train it together."""
 
     @property
     def pipeline(self) -> str:

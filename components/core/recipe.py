@@ -54,6 +54,10 @@ class RecipeConfig(Config):
     seed: int = 0
     """Start of every random stream of the run; another seed is another run."""
 
+    processes: Literal["auto"] | PositiveInt = "auto"
+    """Training processes of this host that share each batch; auto is one per GPU, and one without. Another number
+    changes the last bits."""
+
     data: DataConfig = DataConfig()
     """Windows and zones."""
 

@@ -15,6 +15,7 @@ from components.core.errors import UsageError
 from components.core.files import atomic_file, checked_symbol
 from components.core.run_context import RunContext, open_run
 from components.market import synthetic
+from components.market.bar_table import bars_of
 from components.market.bars import Input
 from components.market.checks import Rows
 from components.market.companions import OPTIONS_FILE, read_companions
@@ -23,7 +24,7 @@ from components.market.history import History, append_snapshot
 from components.market.quality import Assessment, assess
 from components.market.quality_report import render
 from components.market.quarantine import refuse_unfit, set_aside, sound
-from components.market.readers import bars_of, read_rows
+from components.market.readers import read_rows
 from components.market.snapshot import write_snapshot
 
 REPORT = "quality.html"

@@ -38,10 +38,15 @@ class Checkpoint:
 
 
 class CheckpointStore:
-    """The newest ``keep`` checkpoints of one run, in one folder that no other process writes."""
+    """The newest ``keep`` checkpoints of one run, in one folder that no other process writes.
 
-    def __init__(self, folder: Path, *, log: logging.Logger, keep: int = 3) -> None:
+    One that only ``reads`` leaves the folder as it is.
+    """
+
+    def __init__(self, folder: Path, *, log: logging.Logger, keep: int = 3, reads: bool = False) -> None:
         self._folder, self._log, self._keep = folder, log, keep
+        if reads:
+            return
         folder.mkdir(parents=True, exist_ok=True)
         for rest in folder.glob(".*.tmp"):
             rest.unlink()

@@ -7,9 +7,9 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
+from components.market.bar_table import has_time, shared_codes, spacing_s
 from components.market.bars import DAY_S
 from components.market.checks import Rows, row_faults
-from components.market.readers import has_time, shared_codes, spacing_s
 from components.market.rules import RULES, Hits
 
 Bools = npt.NDArray[np.bool_]

@@ -10,11 +10,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from components.market.bar_table import bars_of
 from components.market.bars import Input
 from components.market.checks import Rows
 from components.market.quality import Assessment, assess
 from components.market.quarantine import refuse_unfit, set_aside, sound
-from components.market.readers import bars_of, read_rows
+from components.market.readers import read_rows
 
 pytestmark = pytest.mark.realdata
 ASOF = datetime(2027, 1, 1, tzinfo=UTC)

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from quality_rows import ASOF, chosen, planted, rows, scaled, sessions
 
 from components.core.errors import DataError
+from components.market.bar_table import bars_of
 from components.market.checks import Fault
 from components.market.quality import assess
 from components.market.quality_report import render
 from components.market.quarantine import refuse_unfit, set_aside, sound
-from components.market.readers import bars_of, read_bars, read_rows
+from components.market.readers import read_bars, read_rows
 
 YEAR = sessions("2023-01-03", "2023-12-29")
 SOUND = rows({"AAA": YEAR, "BBB": YEAR})

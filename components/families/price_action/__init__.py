@@ -14,4 +14,5 @@ FAMILY = Family(
     feature_service="price_action_v1",
     columns={"technical_v1": TECHNICAL},
     resources=Resources(cpu="4", memory="16Gi", gpus=1),
+    parallel=True,
 )

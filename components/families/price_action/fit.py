@@ -1,13 +1,13 @@
 """The epochs of one training: steps, validation, the kept weights, and checkpoints to go on from."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-from collections.abc import Mapping
+from dataclasses import astuple
 from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from components.core.errors import InterruptedRunError
 from components.core.run_context import RunContext
@@ -25,7 +25,7 @@ from components.families.price_action.evaluate import (
 from components.families.price_action.loss import direction_loss
 from components.families.price_action.model import PriceActionTransformer
 from components.families.price_action.position import Position
-from components.families.price_action.predict import log_odds
+from components.families.price_action.predict import BATCH, log_odds
 from components.learning.batches import epoch_order
 from components.learning.checkpoint import (
     Checkpoint,
@@ -34,14 +34,15 @@ from components.learning.checkpoint import (
     optimizer_tensors,
     restore_optimizer,
 )
-from components.learning.dropout import MaskPool
-from components.learning.events import GRADIENT_NORM, LEARNING_RATE, Events
+from components.learning.dropout import MaskPool, Masks
+from components.learning.events import GRADIENT_NORM, LEARNING_RATE
 from components.learning.faults import checked_loss
 from components.learning.gradient import clip_gradient, parts
+from components.learning.journal import Journal
+from components.learning.parallel import World, merged_rng, own_rng
 from components.learning.precision import Precision
 from components.learning.reproducible import restore_rng, rng_tensors
 from components.learning.schedule import learning_rate, set_learning_rate
-from components.learning.spool import SPOOL, Spool
 from components.learning.stopping import copied_weights
 from components.trading.confusion import Confusion
 
@@ -50,14 +51,28 @@ Floats = npt.NDArray[np.float64]
 _REPORT_EVERY = timedelta(seconds=0.25)
 
 
-def _mask_pool(config: PriceActionConfig, device: torch.device) -> MaskPool | None:
+class _LogOdds(nn.Module):
+    """The network as the replicas call it."""
+
+    def __init__(self, model: PriceActionTransformer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, windows: Tensor, masks: Masks | None, segments: int | None) -> Tensor:
+        return self.model.logits(windows, masks=masks, segments=segments)
+
+
+def _mask_pool(config: PriceActionConfig, device: torch.device, world: World) -> MaskPool | None:
     """Return the masks of dropout, twice as large as the largest one; None where each is drawn anew."""
     train, model, window = config.train, config.model, config.data.window
     if train.masks.source == "fresh" or model.dropout == 0:
         return None
     largest = train.batch * window * max(model.feed_forward, model.d_model, model.heads * window)
     return MaskPool(
-        model.dropout, num_elements=max(train.masks.pool_elements, 2 * largest), seed=config.seed, device=device
+        model.dropout,
+        num_elements=max(train.masks.pool_elements, 2 * largest),
+        seed=world.seed(config.seed),
+        device=device,
     )
 
 
@@ -73,6 +88,7 @@ class Fit:
         run: RunContext,
         *,
         name: str,
+        world: World,
     ) -> None:
         num_features = data.windows.num_features
         self.model = PriceActionTransformer(config.model, num_features=num_features, window=config.data.window)
@@ -84,16 +100,20 @@ class Fit:
         self.position = Position()
         self._config, self._data, self._device, self._store, self._run = config, data, device, store, run
         self._precision = Precision(config.train.precision, device)
-        self._pool = _mask_pool(config, device)
+        self._world, self._pool = world, _mask_pool(config, device, world)
         self._reported = run.clock() - _REPORT_EVERY
         self._resume()
-        self._spool = Spool(run.folder / SPOOL, training=name, position=self.position.num_lines)
-        self._events = Events(run.folder / "tensorboard", first_step=self.position.epoch + 1)
+        self._replica = world.replica(_LogOdds(self.model), device)
+        self._journal = self._open_journal(name) if world.leads else None
+
+    def _open_journal(self, name: str) -> Journal:
+        position = self.position
+        return Journal(self._run, name, num_lines=position.num_lines, first_step=position.epoch + 1)
 
     def close(self) -> None:
         """Close the files of events and metrics."""
-        self._events.close()
-        self._spool.close()
+        if self._journal:
+            self._journal.close()
 
     @property
     def finished(self) -> bool:
@@ -107,12 +127,12 @@ class Fit:
             **named("model", self.model.state_dict()),
             **named("best", self.best_weights),
             **named("optimizer", optimizer_tensors(self.optimizer)),
-            **named("rng", rng_tensors()),
-            **named("pool", self._pool.tensors() if self._pool else {}),
+            **named("rng", merged_rng(self._world.gathered(rng_tensors()))),
+            **named("pool", merged_rng(self._world.gathered(self._pool.tensors() if self._pool else {}))),
         }
-        self._spool.sync()
-        self.position.num_lines = self._spool.position
-        self._store.save(Checkpoint(tensors, self.position.values()))
+        if self._journal:
+            self.position.num_lines = self._journal.sync()
+            self._store.save(Checkpoint(tensors, self.position.values()))
 
     def _resume(self) -> None:
         checkpoint = self._store.newest()
@@ -122,18 +142,19 @@ class Fit:
         self.model.load_state_dict(checkpoint.group("model"))
         self.best_weights = {name: tensor.to(self._device) for name, tensor in checkpoint.group("best").items()}
         restore_optimizer(self.optimizer, checkpoint.group("optimizer"))
-        restore_rng(checkpoint.group("rng"))
+        restore_rng(own_rng(checkpoint.group("rng"), self._world))
         if self._pool:
-            self._pool.restore(checkpoint.group("pool"))
+            self._pool.restore(own_rng(checkpoint.group("pool"), self._world))
         self._run.log.info("resumed after epoch %d, batch %d", self.position.epoch, self.position.batch)
 
     def heed_stop(self) -> None:
-        """Save and leave if the run was asked to stop.
+        """Save and leave if the run, in any of its processes, was asked to stop.
 
         Raises:
             InterruptedRunError: If it was; the same run key goes on from here.
         """
-        if self._run.stop:
+        [asked] = self._world.total([float(bool(self._run.stop))], self._device)
+        if asked:
             self.save()
             at = f"epoch {self.position.epoch + 1}, batch {self.position.batch}"
             raise InterruptedRunError(f"stopped at {at} and saved. Run again with run key {self._run.run_key} to go on")
@@ -177,34 +198,40 @@ class Fit:
         position.loss_sum += loss * len(samples)
         position.norms = position.norms.add(norm, bound=train.gradient.clip_norm)
         position.step += 1
-        self._write_line(position.step, {"step/loss": loss, "step/gradient_norm": norm, "step/learning_rate": rate})
+        if self._journal:
+            values = {"step/loss": loss, "step/gradient_norm": norm, "step/learning_rate": rate}
+            self._journal.write_step(position.step, values)
 
     def _add_gradient(self, samples: Tensor, *, share: float, place: str) -> float:
-        """Add ``share`` of the gradient of these samples' mean loss, and return that loss."""
-        train = self._config.train
-        windows = self._data.windows.gather(self._data.train.ends.index_select(0, samples))
-        labels = self._data.train.labels.index_select(0, samples)
+        """Add ``share`` of the gradient of these samples' mean loss, and return that loss.
+
+        Of several processes, each computes its part of the samples.
+        """
+        train, world = self._config.train, self._world
+        mine, weight = world.share(samples)
+        windows = self._data.windows.gather(self._data.train.ends.index_select(0, mine))
+        labels = self._data.train.labels.index_select(0, mine)
         masks = self._pool.draw(self.model.num_sites) if self._pool else None
         with self._precision.autocast():
-            logits = self.model.logits(windows, masks=masks, segments=train.gradient.segments)
+            logits = self._replica(windows, masks, train.gradient.segments)
         loss = direction_loss(logits, labels)
-        value = checked_loss(loss.item(), place=place, lr=train.lr)
-        self._precision.backward(loss * share)
+        self._precision.backward(loss * (share * weight))
         said, was = (logits.detach() > 0).cpu().numpy(), (labels > 0).cpu().numpy()
-        self.position.confusion += Confusion.of(said, was)
-        return value
-
-    def _write_line(self, step: int, values: Mapping[str, float]) -> None:
-        self._spool.append(step, values, time_ms=int(self._run.clock().timestamp() * 1000))
+        counts = astuple(Confusion.of(said, was) if weight else Confusion())
+        value, *counts = world.total([loss.item() * weight / world.size, *counts], self._device)
+        self.position.confusion += Confusion(*map(int, counts))
+        return checked_loss(value, place=place, lr=train.lr)
 
     def _log_odds(self, ends: Tensor) -> Floats:
-        return log_odds(
-            self.model,
-            self._data.windows,
-            ends,
-            precision=self._config.train.precision,
-            on_batch=self.heed_stop,
-        )
+        """Return the log-odds (sample,) of the windows at ``ends``; several processes take the batches in turn."""
+        world, batches, mine = self._world, ends.split(BATCH), list[Floats]()
+        for first in range(0, len(batches), world.size):
+            for part in batches[first + world.rank : first + world.rank + 1]:
+                mine.append(log_odds(self.model, self._data.windows, part, precision=self._config.train.precision))
+            self.heed_stop()
+        answers = world.gathered(mine)
+        ordered = [answers[number % world.size][number // world.size] for number in range(len(batches))]
+        return np.concatenate(ordered) if ordered else np.empty(0)
 
     def validate(self) -> Score:
         """Return the score of the validation zone, with dropout off."""
@@ -220,8 +247,8 @@ class Fit:
         metrics = position.end_epoch(train, validation, config)
         by_tag = {name.replace("train_", "train/").replace("val_", "eval/"): value for name, value in metrics.items()}
         by_tag |= {GRADIENT_NORM: norms.mean, LEARNING_RATE: rate}
-        self._events.write(position.epoch, by_tag)
-        self._write_line(position.epoch, by_tag)
+        if self._journal:
+            self._journal.write_epoch(position.epoch, by_tag)
         self._say(epoch_line(position.epoch, config.epochs, train, validation))
         new = candidate(position.epoch, validation, confidence=self._config.threshold.confidence)
         if wins(new, position.best, lowest=min(position.history["val_loss"]), tolerance=config.loss_tolerance):

@@ -1,7 +1,6 @@
 """What a sealed bundle says about each window of a zone."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,25 +29,17 @@ BATCH = 256
 _FULL = PrecisionConfig()
 
 
-def _go_on() -> None:
-    return None
-
-
 def log_odds(
     model: PriceActionTransformer,
     windows: Windows,
     ends: Tensor,
     *,
     precision: PrecisionConfig = _FULL,
-    on_batch: Callable[[], None] = _go_on,
 ) -> npt.NDArray[np.float64]:
-    """Return the log-odds (sample,) of the windows at ``ends`` with dropout off; ``on_batch`` may raise to stop."""
+    """Return the log-odds (sample,) of the windows at ``ends`` with dropout off."""
     model.eval()
-    answers: list[Tensor] = []
     with torch.inference_mode(), Precision(precision, ends.device).autocast():
-        for part in ends.split(BATCH):
-            answers.append(model.logits(windows.gather(part))[:, 0].double().cpu())
-            on_batch()
+        answers = [model.logits(windows.gather(part))[:, 0].double().cpu() for part in ends.split(BATCH)]
     return torch.cat(answers).numpy() if answers else np.empty(0)
 
 

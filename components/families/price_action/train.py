@@ -25,6 +25,7 @@ from components.families.price_action.threshold import Calibration, fit_platt, p
 from components.learning.checkpoint import CheckpointStore
 from components.learning.examples import Examples, read_examples
 from components.learning.faults import memory_advice
+from components.learning.parallel import World, joined
 from components.learning.reproducible import choose_device, device_name, reproducible
 
 WEIGHTS = "weights.safetensors"
@@ -43,44 +44,38 @@ def train(config: PriceActionConfig, examples: Path, out: Path, run: RunContext)
     started = run.clock()
     data = read_examples(examples)
     scaler = Scaler.of(data)
-    name = checkpoint_key(config, data)
-    store = CheckpointStore(run.checkpoints / name, log=run.log)
-    with reproducible(seed=config.seed, threads=config.train.threads), memory_advice(batch=config.train.batch):
+    with (
+        joined(config.train.device) as world,
+        reproducible(seed=world.seed(config.seed), threads=config.train.threads),
+        memory_advice(batch=config.train.batch),
+    ):
         device = choose_device(config.train.device)
-        with closing(Fit(config, load(data, scaler, config, device), device, store, run, name=name)) as fit:
-            run.log.info("%d parameters on %s", num_parameters(fit.model), device)
+        name = checkpoint_key(config, data, world)
+        store = world.first(lambda: CheckpointStore(run.checkpoints / name, log=run.log, reads=not world.leads))
+        samples = load(data, scaler, config, device)
+        with closing(Fit(config, samples, device, store, run, name=name, world=world)) as fit:
+            run.log.info("%d parameters on %s, processes %d", num_parameters(fit.model), device, world.size)
             while not fit.finished:
                 fit.close_epoch(fit.train_epoch(), fit.validate())
             best = fit.restore_best()
             calibration, threshold = decide(fit, config)
-    draw_training_curve(run.folder / "training_curve.png", fit.position.history, best_epoch=best.epoch)
-    notes = advice(fit.position.history, best.epoch)
-    for line in notes:
-        run.log.warning("%s", line)
-    with fresh_folder(out) as folder:
-        _write(
-            folder,
-            config=config,
-            scaler=scaler,
-            fit=fit,
-            best=best,
-            calibration=calibration,
-            threshold=threshold,
-        )
-        seal(
-            folder,
-            family="price_action",
-            config=config.model_dump(mode="json"),
-            schema={"inputs": list(scaler.columns), "window": config.data.window, "output": "P(next close is higher)"},
-            data=_origin(data),
-            notes=_notes(config, device, started, run.clock(), notes),
-        )
+        if world.leads:
+            history = fit.position.history
+            draw_training_curve(run.folder / "training_curve.png", history, best_epoch=best.epoch)
+            notes = advice(history, best.epoch)
+            for line in notes:
+                run.log.warning("%s", line)
+            with fresh_folder(out) as folder:
+                _write(folder, config, scaler, fit, best=best, calibration=calibration, threshold=threshold)
+                _seal(folder, config, scaler, data, notes=_notes(config, device, started, run.clock(), notes))
+        world.wait()
     return load_bundle(out)
 
 
-def checkpoint_key(config: PriceActionConfig, data: Examples) -> str:
-    """Return the name under which a training may be resumed: another recipe or other data has another one."""
-    return digest_of({"config": config.digest(), "examples": data.digest, "family": "price_action"})[:32]
+def checkpoint_key(config: PriceActionConfig, data: Examples, world: World) -> str:
+    """Return the name under which a training may be resumed: another recipe, or other data, has another one."""
+    key = {"config": config.digest(), "examples": data.digest, "family": "price_action", "processes": world.size}
+    return digest_of(key)[:32]
 
 
 def decide(fit: Fit, config: PriceActionConfig) -> tuple[Calibration, float]:
@@ -98,10 +93,10 @@ def decide(fit: Fit, config: PriceActionConfig) -> tuple[Calibration, float]:
 
 def _write(
     folder: Path,
-    *,
     config: PriceActionConfig,
     scaler: Scaler,
     fit: Fit,
+    *,
     best: Best,
     calibration: Calibration,
     threshold: float,
@@ -125,6 +120,17 @@ def _write(
             "model": config.model.model_dump(mode="json"),
             "num_parameters": num_parameters(fit.model),
         },
+    )
+
+
+def _seal(folder: Path, config: PriceActionConfig, scaler: Scaler, data: Examples, *, notes: dict[str, Any]) -> None:
+    seal(
+        folder,
+        family="price_action",
+        config=config.model_dump(mode="json"),
+        schema={"inputs": list(scaler.columns), "window": config.data.window, "output": "P(next close is higher)"},
+        data=_origin(data),
+        notes=notes,
     )
 
 

@@ -1,0 +1,35 @@
+"""What one training writes down as it goes: TensorBoard events, and the spool of metrics for MLflow."""
+
+from collections.abc import Mapping
+
+from components.core.run_context import RunContext
+from components.learning.events import Events
+from components.learning.spool import SPOOL, Spool
+
+
+class Journal:
+    """The files of one training; ``name`` is its key among those of the run."""
+
+    def __init__(self, run: RunContext, name: str, *, num_lines: int, first_step: int) -> None:
+        self._clock = run.clock
+        self._spool = Spool(run.folder / SPOOL, training=name, position=num_lines)
+        self._events = Events(run.folder / "tensorboard", first_step=first_step)
+
+    def write_step(self, step: int, values: Mapping[str, float]) -> None:
+        """Spool what one step measured."""
+        self._spool.append(step, values, time_ms=int(self._clock().timestamp() * 1000))
+
+    def write_epoch(self, epoch: int, values: Mapping[str, float]) -> None:
+        """Record what one epoch measured, by tag, in both files."""
+        self._events.write(epoch, values)
+        self.write_step(epoch, values)
+
+    def sync(self) -> int:
+        """Wait until all lines are on the disk and return how many there are, for the checkpoint."""
+        self._spool.sync()
+        return self._spool.position
+
+    def close(self) -> None:
+        """Close the files."""
+        self._events.close()
+        self._spool.close()
