@@ -1,7 +1,7 @@
 """What every recipe says, whatever its family adds: the seed, the cut of the data, the judge."""
 
 import math
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 

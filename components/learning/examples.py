@@ -118,6 +118,8 @@ def from_table(table: pa.Table, manifest: Mapping[str, Any], *, name: str) -> Ex
     cells = {key: np.full(panel.present.shape, np.nan) for key in ("label", "forward_return", "now")}
     for key in ("label", beside):
         cells[key][code, column] = _floats(table, key)
+    if beside == "now":
+        cells["label"][np.isnan(cells["now"])] = np.nan  # who cannot say what is cannot be asked what comes
     return Examples(
         digest=str(manifest["digest"]),
         columns=columns,

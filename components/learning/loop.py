@@ -16,14 +16,14 @@ from components.core.errors import InterruptedRunError
 from components.core.run_context import RunContext
 from components.learning.batches import epoch_order
 from components.learning.checkpoint import Checkpoint, CheckpointStore, named, optimizer_tensors, restore_optimizer
-from components.learning.events import GRADIENT_NORM, LEARNING_RATE, Events
+from components.learning.events import GRADIENT_NORM, LEARNING_RATE
 from components.learning.faults import checked_loss
 from components.learning.gradient import GradientNorms, clip_gradient, parts
+from components.learning.journal import Journal
 from components.learning.precision import Precision
 from components.learning.reproducible import restore_rng, rng_tensors
 from components.learning.schedule import PlateauState, learning_rate, set_learning_rate
 from components.learning.settings import LoopConfig, Plateau
-from components.learning.spool import SPOOL, Spool
 from components.learning.stopping import Stopping, copied_weights
 
 _REPORT_EVERY = timedelta(seconds=0.25)
@@ -94,13 +94,12 @@ class Loop:
         self._config, self._device, self._store, self._run = config, device, store, run
         self._reported = run.clock() - _REPORT_EVERY
         self._resume()
-        self._spool = Spool(run.folder / SPOOL, training=task.name, position=self.position.num_lines)
-        self._events = Events(run.folder / "tensorboard", first_step=self.position.epoch + 1)
+        position = self.position
+        self._journal = Journal(run, task.name, num_lines=position.num_lines, first_step=position.epoch + 1)
 
     def close(self) -> None:
         """Close the files of events and metrics."""
-        self._events.close()
-        self._spool.close()
+        self._journal.close()
 
     @property
     def finished(self) -> bool:
@@ -115,8 +114,7 @@ class Loop:
             **named("optimizer", optimizer_tensors(self.optimizer)),
             **named("rng", rng_tensors()),
         }
-        self._spool.sync()
-        self.position.num_lines = self._spool.position
+        self.position.num_lines = self._journal.sync()
         values = {"position": asdict(self.position), "precision": self.precision.values()}
         self._store.save(Checkpoint(tensors, values))
 
@@ -189,6 +187,8 @@ class Loop:
         position.num_seen += len(samples)
         position.norms = position.norms.add(norm, bound=bound)
         position.step += 1
+        values = {"step/loss": mean, "step/gradient_norm": norm, "step/learning_rate": rate}
+        self._journal.write_step(position.step, values)
 
     def _add_gradient(self, samples: Tensor, *, share: float, place: str) -> float:
         """Add ``share`` of the gradient of these samples' mean loss, and return that loss."""
@@ -212,8 +212,7 @@ class Loop:
         by_tag = {name.replace("train_", "train/").replace("val_", "eval/"): value for name, value in metrics.items()}
         by_tag |= {GRADIENT_NORM: position.norms.mean, LEARNING_RATE: self.optimizer.param_groups[0]["lr"]}
         self._end_epoch(metrics)
-        self._events.write(position.epoch, by_tag)
-        self._spool.append(position.epoch, by_tag, time_ms=int(self._run.clock().timestamp() * 1000))
+        self._journal.write_epoch(position.epoch, by_tag)
         said = "  ".join(f"val {name} {value:.4f}" for name, value in validation.items())
         self._say(f"epoch {position.epoch}/{config.epochs}  train loss {train_loss:.4f}  {said}")
         if position.stopping.gained or not config.stopping.restore_best:

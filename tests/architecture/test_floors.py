@@ -88,7 +88,9 @@ def test_rule_5_a_copied_folder_is_a_new_family(top: Path, tmp_path: Path) -> No
         [sys.executable, "-P", "-c", program], cwd=folder, capture_output=True, text=True, check=True, timeout=120,
         env={"PYTHONPATH": str(folder), "PATH": ""},
     )  # fmt: skip
-    assert result.stdout.strip() == "['other', 'price-action'] ['other_v1', 'price_action_v1']"
+    assert result.stdout.strip() == (
+        "['health', 'other', 'price-action', 'regime'] ['health_v1', 'other_v1', 'price_action_v1', 'regime_v1']"
+    )
 
 
 BANNED = ("pickle", "cloudpickle", "joblib", "dill", "shelve", "marshal")

@@ -49,8 +49,9 @@ class ModelConfig(Config):
 class TrainConfig(LoopConfig):
     """How the weights are fitted, and when to stop."""
 
-    class_weights: Literal["none", "balanced"] = "none"
-    """balanced weighs rare regimes up in the loss: more of them are named, and the probabilities are worse."""
+    class_weights: Literal["balanced", "none"] = "balanced"
+    """balanced gives every regime the same part in the loss, so that the commonest years do not own it; none gives
+    every session the same."""
 
 
 class RegimeConfig(RecipeConfig):
