@@ -18,7 +18,7 @@ from components.core.bundle import load as load_bundle
 from components.core.files import fresh_folder
 from components.core.run_context import RunContext
 from components.families.regime.config import RegimeConfig
-from components.families.regime.evaluate import metrics
+from components.families.regime.evaluate import advice, metrics
 from components.families.regime.loss import balanced_weights, regime_loss
 from components.families.regime.model import EMBEDDING, OUTPUTS, RegimeNetwork, transitions
 from components.families.regime.predict import scores_of
@@ -74,6 +74,9 @@ def train(config: RegimeConfig, examples: Path, out: Path, run: RunContext) -> B
             if config.calibration == "temperature":
                 said = scores_of(model, zones.windows, zones.calibration.ends, on_batch=loop.heed_stop)
                 model.temperature.fill_(fit_temperature(said, codes(zones.calibration)))
+    lines = advice(len(data.panel.timestamps), codes(zones.train))
+    for line in lines:
+        run.log.warning("%s", line)
     with fresh_folder(out) as folder:
         facts = {"model_type": config.model.type, "best_epoch": best_epoch, "temperature": float(model.temperature)}
         write_files(folder, model, data, history=loop.position.history, facts=facts | shape(config))
@@ -83,7 +86,8 @@ def train(config: RegimeConfig, examples: Path, out: Path, run: RunContext) -> B
             config=config.model_dump(mode="json"),
             schema=schema(CONTEXT, config.data.window, OUTPUTS),
             data=origin(data),
-            notes=notes(threads=config.train.threads, device=device, started=started, finished=run.clock()),
+            notes=notes(threads=config.train.threads, device=device, started=started, finished=run.clock())
+            | {"advice": lines},
         )
     return load_bundle(out)
 
