@@ -15,15 +15,19 @@ from components.core.clock import system_clock
 from components.core.errors import BAD_DATA, DataError, UsageError
 from components.ingest.snapshot import as_of, wanted_symbols
 from components.market.bars import OHLC, Bars
+from components.market.layout import PLAIN
 from components.market.probes import Finding, Report
+from components.market.probes.against import against
 from components.market.probes.data import MAX_EMPTY_SHARE, OURS
 from components.market.probes.data import data as probe_data
 from components.market.probes.lookahead import NUM_CUTS, Compute, cuts_of
 from components.market.probes.lookahead import lookahead as probe_lookahead
+from components.market.probes.quirks import quirks
 from components.market.probes.restate import restate as probe_restate
 from components.market.probes.restate import restatement_time
 from components.market.probes.tables import tables
 from components.market.readers import read_bars
+from components.market.table_kinds import kind_of
 
 SHIPPED: Final = {"technical_v1": "cli.shipped:technical", "spectral_v1": "cli.shipped:spectral"}
 """The functions from bars to features behind each view of the feature store."""
@@ -49,17 +53,31 @@ def probe() -> None:
 @click.option(
     "--max-empty-share", type=click.FloatRange(0, 1), default=MAX_EMPTY_SHARE, show_default=True, help="Of a column."
 )
+@click.option("--against", "other", default="", metavar="OTHER", help="Only compare with another source.")
 @_ASOF
-def data(source: str, keys: str, max_empty_share: float, asof: str) -> None:
+def data(source: str, *, keys: str, max_empty_share: float, other: str, asof: str) -> None:
     """Check times, keys, gaps and labels in disguise.
 
-    Of bars, the shipped features that they give are checked too.
+    Of bars, the shipped features that they give are checked too; of yields, news, option chains and lists the
+    quirks of their kind, with the number of rows that have none. Notes alone are no findings. With --against the
+    names, closes, dividends and splits of two sources are compared.
     """
+    if other:
+        _tell([against(_joined(source), _joined(other), names=(source, other))])
     moment = as_of(asof, system_clock)
     wanted = tuple(key.strip() for key in keys.split(",") if key.strip())
-    check = partial(probe_data, asof=moment, keys=wanted, max_empty_share=max_empty_share)
+    check = partial(probe_data, asof=moment, max_empty_share=max_empty_share)
     found = tables(source)
-    reports = [check(table, name=name) for name, table in found.items()]
+    reports: list[Report] = []
+    for name, table in found.items():
+        if _are_bars(table):
+            reports.append(check(table, keys=wanted, name=name))
+            continue
+        kind = kind_of(table.column_names)
+        if kind is None or kind.time in PLAIN.times:
+            own = [key for key in kind.keys if key != kind.time] if kind else ()
+            reports.append(check(table, keys=wanted or own, name=name))
+        reports.append(quirks(table, name=name))
     if not any(report.findings for report in reports) and all(_are_bars(table) for table in found.values()):
         reports += _features_of(source, moment)
     _tell(reports)
@@ -91,17 +109,30 @@ def lookahead(
 def restate(source: str, symbols: str, asof: str, seed: int) -> None:
     """Overwrite old bars: training rows keep their digest.
 
-    For every family: what was decided before the bars were restated stays as it was.
+    For the features of all views that bars give, and for the examples of every family that needs no
+    others: what was decided before the bars were restated stays as it was.
     """
-    bars = read_bars(source, symbols=wanted_symbols(symbols), asof=as_of(asof, system_clock)).table
-    at = restatement_time(bars)
-    compute, rows = _function(SHIPPED["technical_v1"]), _function("cli.shipped:training_rows")
-    _tell(
-        [
-            probe_restate(compute, partial(rows, family=family), bars, at, name=family.pipeline, seed=seed)
-            for family in families.every()
-        ]
-    )
+    bars = read_bars(source, symbols=wanted_symbols(symbols), asof=as_of(asof, system_clock))
+    compute = partial(_function("cli.shipped:features"), interval=bars.interval)
+    examples = _function("cli.shipped:training_rows")
+    fed = [family for family in families.every() if _shipped(bars).keys() >= family.columns.keys()]
+    rows = {"features": _function("cli.shipped:joined_rows")}
+    rows |= {family.pipeline: partial(examples, family=family) for family in fed}
+    at = restatement_time(bars.table)
+    _tell([probe_restate(compute, made, bars.table, at, name=name, seed=seed) for name, made in rows.items()])
+
+
+def _joined(source: str) -> pa.Table:
+    """Return all files of a source as one table.
+
+    Raises:
+        DataError: If a column holds texts in one file and numbers in another.
+    """
+    try:
+        return pa.concat_tables(tables(source).values(), promote_options="permissive")
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0][:160]
+        raise DataError(f"the files are not alike ({reason})", file=source, remedy="Give files of one kind") from None
 
 
 def _are_bars(table: pa.Table) -> bool:
@@ -144,9 +175,12 @@ def _function(path: str) -> Callable[..., Any]:
 
 
 def _tell(reports: Sequence[Report]) -> None:
-    """Write every finding as one line, or what was checked; leave with 65 if there are findings."""
+    """Write summaries, every finding as one line, notes and what was checked; leave with 65 if there are findings."""
     findings = [f"{report.name}: {finding}" for report in reports for finding in report.findings]
-    for line in [*findings, *(f"checked {report.name}: {line}" for report in reports for line in report.checked)]:
+    summaries = [f"{report.name}: {line}" for report in reports for line in report.summary]
+    notes = [f"note {report.name}: {line}" for report in reports for line in report.notes]
+    checked = [f"checked {report.name}: {line}" for report in reports for line in report.checked]
+    for line in [*summaries, *findings, *notes, *checked]:
         click.echo(line)
     click.echo(f"{len(findings)} {'finding' if len(findings) == 1 else 'findings'}" if findings else "clean")
     click.get_current_context().exit(BAD_DATA if findings else 0)

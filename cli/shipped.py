@@ -2,16 +2,21 @@
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownParameterType=false
 # pyright: reportUnknownArgumentType=false
+import contextlib
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import pyarrow as pa
 
-from components.assemble.examples import examples_table
+from components.assemble.examples import examples_table, labelled
 from components.core.family import Family
 from components.features import tables
 from components.features.materialize import write_features
-from feature_repo.definitions import TECHNICAL_VIEW
+from components.market.bars import Interval
+from feature_repo.definitions import TECHNICAL_VIEW, UNITS
+from feature_repo.place import Place
+from feature_repo.store import apply, open_store, point_in_time
 
 
 def technical(bars: pa.Table) -> pa.Table:
@@ -34,11 +39,41 @@ def characteristics(bars: pa.Table) -> pa.Table:
     return tables.characteristics_table(tables.bar_panel(bars))
 
 
+def features(bars: pa.Table, interval: Interval) -> pa.Table:
+    """Return the rows of all views that the bars have features for, side by side."""
+    views = dict(tables.feature_tables(tables.bar_panel(bars), interval))
+    whole = views.pop(TECHNICAL_VIEW)
+    for view, table in views.items():
+        for name in UNITS[view]:
+            whole = whole.append_column(name, table[name])
+    return whole
+
+
 def training_rows(table: pa.Table, family: Family) -> pa.Table:
-    """Return the examples that ``assemble`` would write of these features, by its default recipe."""
-    facts = {"dataset": "probe", "source": "probe", "interval": "probe", "digest": "probe"}
-    with tempfile.TemporaryDirectory() as private:
-        folder = Path(private) / "features"
-        write_features([(TECHNICAL_VIEW, table)], facts, folder)
+    """Return the examples that ``assemble`` would write of these ``features``, by its default recipe."""
+    with _written(table) as folder:
         rows, _ = examples_table(folder, family, family.recipe(family.default_recipe).data)
     return pa.Table.from_pandas(rows, preserve_index=False)
+
+
+def joined_rows(table: pa.Table) -> pa.Table:
+    """Return every column of these ``features`` as it was known when each bar was complete, whoever reads it."""
+    with _written(table) as folder:
+        place = Place.embedded(folder / "feast")
+        store = open_store(place, "probe")
+        apply(store, place, folder)
+        columns = [f"{view}:{name}" for view, names in UNITS.items() for name in names if name in table.column_names]
+        rows = point_in_time(store, columns, labelled(table))
+    return rows.rename_columns({"event_timestamp": "decision_time"})
+
+
+@contextlib.contextmanager
+def _written(table: pa.Table) -> Generator[Path]:
+    """Yield a folder with the files of the views whose columns ``table`` has."""
+    facts = {"dataset": "probe", "source": "probe", "interval": "probe", "digest": "probe"}
+    keys = [name for name in table.column_names if not any(name in names for names in UNITS.values())]
+    views = {view: list(names) for view, names in UNITS.items() if set(names) <= set(table.column_names)}
+    with tempfile.TemporaryDirectory() as private:
+        folder = Path(private) / "features"
+        write_features([(view, table.select([*keys, *names])) for view, names in views.items()], facts, folder)
+        yield folder

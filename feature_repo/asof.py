@@ -3,20 +3,22 @@
 Feast's default file store drops spine rows, returns superseded values and joins rows x
 history; this one sorts once and joins backward (polars ``join_asof``), in the time of a merge.
 A value counts from the later of its event and its creation; within the view's TTL (inclusive)
-the newest event wins and, for one event, the newest creation.
+the newest event wins and, for one event, the newest creation. Materialization asks for what
+became known in a span of time, so that a late or restated value is not lost.
 """
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # pyright: reportUnknownParameterType=false
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+from feast.data_source import DataSource
 from feast.feature_view import FeatureView
 from feast.infra.offline_stores.duckdb import DuckDBOfflineStore, DuckDBOfflineStoreConfig
 from feast.infra.offline_stores.file_source import FileSource
@@ -85,21 +87,28 @@ def _utc(column: str, zone: str | None) -> pl.Expr:
     return aware.dt.cast_time_unit("us").dt.convert_time_zone("UTC")
 
 
-def _describe(view: FeatureView, refs: Sequence[str], repo: Path, *, full: bool) -> _View:
-    source = view.batch_source
+def _file(source: DataSource | None, repo: Path | str | None) -> tuple[FileSource, str]:
+    """Return the source of a view and the path of its parquet file.
+
+    Raises:
+        DataError: If it is not a file.
+    """
     if not isinstance(source, FileSource):
-        raise DataError(
-            f"source {type(source).__name__} is not a file",
-            file=view.name,
-            remedy="Give the view a FileSource over parquet",
-        )
+        name = source.name if source else "source"
+        remedy = "Give the view a FileSource over parquet"
+        raise DataError(f"{type(source).__name__} is not a file", file=name, remedy=remedy)
+    path = FileSource.get_uri_for_file_path(str(repo or "."), source.file_options.uri)
+    return source, str(path).removeprefix("file://")
+
+
+def _describe(view: FeatureView, refs: Sequence[str], repo: Path, *, full: bool) -> _View:
+    source, path = _file(view.batch_source, repo)
     reference = view.projection.name_to_use() + ":"
     prefix = (view.projection.name_alias or view.name) + "__" if full else ""
     names = [ref.removeprefix(reference) for ref in refs if ref.startswith(reference)]
     keys = view.projection.join_key_map or {column.name: column.name for column in view.entity_columns}
-    path = FileSource.get_uri_for_file_path(str(repo), source.file_options.uri)
     return _View(
-        path=str(path).removeprefix("file://"),
+        path=path,
         keys=keys,
         features={name: prefix + name for name in names},
         event=source.timestamp_field,
@@ -151,8 +160,21 @@ def _join(spine: pl.DataFrame, time: str, view: _View, *, known: bool) -> pl.Dat
     return joined.drop(["__event", "__from"], strict=False)
 
 
+def known_rows(source: DataSource | None, repo: Path | str | None) -> pl.LazyFrame:
+    """Return the rows of a view and, as ``__known``, the time from which each counts.
+
+    Raises:
+        DataError: If its source is not a file.
+    """
+    source, path = _file(source, repo)
+    scan = pl.scan_parquet(path)
+    zones = {name: kind.time_zone for name, kind in scan.collect_schema().items() if isinstance(kind, pl.Datetime)}
+    times = [name for name in (source.timestamp_field, source.created_timestamp_column) if name in zones]
+    return scan.with_columns(pl.max_horizontal(_utc(name, zones[name]) for name in times).alias("__known"))
+
+
 class AsofOfflineStore(DuckDBOfflineStore):
-    """As-of retrieval over parquet files; materialization is DuckDB's."""
+    """As-of retrieval over parquet files, and the newest values for the online store."""
 
     supports_filter_by_created_timestamp = True
 
@@ -195,3 +217,31 @@ class AsofOfflineStore(DuckDBOfflineStore):
         )
         odfvs = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
         return AsofJob(run, odfvs, full_feature_names, meta)
+
+    @staticmethod
+    def pull_latest_from_table_or_query(  # noqa: PLR0917 - the signature is Feast's
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        feature_name_columns: list[str],
+        timestamp_field: str,
+        created_timestamp_column: str | None,
+        start_date: datetime,
+        end_date: datetime,
+    ) -> RetrievalJob:
+        """Return a job that yields each key's newest row known at ``end_date``, if it was not at ``start_date``.
+
+        So a row of an older event never comes in place of a newer one, whenever it became known.
+        """
+        times = [timestamp_field, *([created_timestamp_column] if created_timestamp_column else [])]
+
+        def run() -> pl.DataFrame:
+            rows = known_rows(data_source, config.repo_path).with_row_index("__row")
+            known = rows.filter(pl.col("__known") <= end_date).select("__row", "__known", *join_key_columns, *times)
+            newest = known.collect().sort(times, maintain_order=True).unique(join_key_columns, keep="last")
+            wanted = newest.filter(pl.col("__known") > start_date)["__row"].implode()
+            columns = [*join_key_columns, *feature_name_columns, *times]
+            return rows.filter(pl.col("__row").is_in(wanted)).select(columns).collect()
+
+        meta = RetrievalMetadata(feature_name_columns, join_key_columns, start_date, end_date)
+        return AsofJob(run, [], full=False, meta=meta)

@@ -47,7 +47,9 @@ class Place:
         registry, redis = environment.get(REGISTRY), environment.get(REDIS)
         if registry is not None and not registry.startswith("postgresql+psycopg://"):
             raise EnvironmentMissingError(f"{REGISTRY}: want postgresql+psycopg://user:password@host/database")
-        online = here.online if redis is None else {"type": "redis", "connection_string": redis}
+        # Feast's check of event times would refuse a restated value; what goes back, materialize does not load.
+        servers = {"type": "redis", "connection_string": redis, "skip_dedup": True}
+        online = here.online if redis is None else servers
         return cls(folder, registry or here.registry, online)
 
     def settings(self, project: str) -> dict[str, str]:

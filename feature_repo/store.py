@@ -4,11 +4,10 @@
 
 import string
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib import resources
 from pathlib import Path
 
-import ibis
 import pandas as pd
 import pyarrow as pa
 import yaml
@@ -16,9 +15,11 @@ from feast import FeatureStore
 from feast.repo_config import RepoConfig
 
 from components.core.errors import ArtifactError
-from components.core.files import file_lock, read_json, write_json
+from components.core.files import file_lock
+from feature_repo.asof import known_rows
 from feature_repo.definitions import Definitions, definitions
 from feature_repo.place import Place
+from feature_repo.watermark import Watermark, prints
 
 MATERIALIZE_WAIT_S = 120.0
 
@@ -65,39 +66,38 @@ def require(store: FeatureStore, wanted: Definitions) -> None:
 
 
 def materialize(store: FeatureStore, place: Place, *, views: Sequence[str], first: datetime, last: datetime) -> bool:
-    """Load the newest values of ``views`` up to ``last`` into the online store; return False if it is newer already.
+    """Load what is newest of ``views`` at ``last`` into the online store; return False if it is newer already.
 
-    The window always reaches back to ``first``: a late row is not lost, and the first run is a full load.
+    Of a view whose rows up to the last load are as they were then, only those are loaded that became known
+    since, late and restated ones too; of any other, and the first time, all from ``first`` on. A load that
+    was killed is completed by the next.
     """
-    mark = place.folder / f"watermark-{store.project}.json"
     with file_lock(place.folder / "materialize.lock", "materialize", wait_s=MATERIALIZE_WAIT_S):
-        before = datetime.fromisoformat(read_json(mark)["last"]) if mark.exists() else None
-        if before is not None and last < before:
+        mark = Watermark.of(place.folder / f"loaded-{store.project}.json")
+        if mark.reached is not None and last < mark.reached:
             return False
-        store.materialize(
-            start_date=first - timedelta(seconds=1), end_date=last + timedelta(seconds=1), feature_views=list(views)
-        )
-        write_json(mark, {"last": last.astimezone(UTC).isoformat()})
-        _close_duckdb()
+        sources = {view: store.get_feature_view(view).batch_source for view in views}
+        rows = {view: prints(known_rows(source, store.config.repo_path)) for view, source in sources.items()}
+        starts = {view: mark.start(view, table) for view, table in rows.items()}
+        mark = mark.reaching(last, without=[view for view, start in starts.items() if start is None])
+        for view, table in rows.items():
+            start = starts[view] or first - timedelta(seconds=1)
+            if start < last:
+                store.materialize(start_date=start, end_date=last, feature_views=[view])
+            mark = mark.loaded(view, table, last)
     return True
 
 
-def _close_duckdb() -> None:
-    """Close the connection that materialization opens for the whole process and leaves behind."""
-    if (backend := ibis.options.default_backend) is not None:
-        backend.disconnect()
-        ibis.options.default_backend = None
-
-
-def point_in_time(store: FeatureStore, service: str, spine: pd.DataFrame) -> pa.Table:
-    """Return ``spine`` with the service's columns as they were known at its ``event_timestamp``.
+def point_in_time(store: FeatureStore, wanted: str | list[str], spine: pd.DataFrame) -> pa.Table:
+    """Return ``spine`` with the columns of a service, or ``view:column``, as known at its ``event_timestamp``.
 
     Raises:
         ArtifactError: If a row was lost or added on the way.
     """
+    features = store.get_feature_service(wanted) if isinstance(wanted, str) else wanted
     table = store.get_historical_features(
-        entity_df=spine.copy(), features=store.get_feature_service(service), filter_by_created_timestamp=True
+        entity_df=spine.copy(), features=features, filter_by_created_timestamp=True
     ).to_arrow()
     if table.num_rows != len(spine):
-        raise ArtifactError(f"{service}: {len(spine)} rows in, {table.num_rows} out. The feature store lost rows")
+        raise ArtifactError(f"{wanted}: {len(spine)} rows in, {table.num_rows} out. The feature store lost rows")
     return table

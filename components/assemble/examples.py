@@ -73,10 +73,11 @@ def labelled(frame: pd.DataFrame, labeller: Labeller, horizon: int) -> pd.DataFr
 
     A row whose label's row is not that many rows on in the shared calendar has no label: what came
     after a gap is not what the model predicts. Where a row was restated, there is one decision
-    still, and its label is made of the values as they were first known.
+    still, and its label is made of the values as they were first known. Of a row that came late
+    there is none, and it is nobody's label: nobody knew it when it would have been decided.
     """
     frame = frame.sort_values("created", kind="stable").drop_duplicates(["symbol", "timestamp"])
-    frame = frame.sort_index(ignore_index=True)
+    frame = frame[frame["created"] <= frame["event_timestamp"]].sort_index(ignore_index=True)
     times, slot = np.unique(frame["timestamp"].to_numpy(), return_inverse=True)
     names, row = np.unique(frame["symbol"].to_numpy(dtype=str), return_inverse=True)
     inputs = np.full((len(names), len(times), len(labeller.inputs)), np.nan)

@@ -7,8 +7,20 @@ from pydantic import Field, PositiveInt, model_validator
 
 from components.core.config import Config
 
-Metric = Literal["precision_lift", "auc", "log_loss_skill", "net_sharpe", "placebo", "champion_log_loss"]
-"""What a gate can ask about; ``components/validate/gates.py`` says how each is computed."""
+Metric = Literal[
+    # of a direction
+    "precision_lift", "auc", "log_loss_skill", "net_sharpe",
+    # of classes
+    "class_log_loss_skill", "class_accuracy_lift", "macro_f1_lift", "class_ece",
+    # of a score
+    "score_error_skill", "score_correlation", "reconstruction_mse",
+    # of several
+    "placebo", "champion_log_loss", "champion_score_error",
+]  # fmt: skip
+"""What a gate can ask about; ``components/validate/kinds.py`` names the module that says how each is computed."""
+
+CHAMPION_METRICS = frozenset({"champion_log_loss", "champion_score_error"})
+"""Asked only if there is a champion."""
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -48,6 +60,29 @@ DEFAULT_GATES = (
 )
 """Better than the base rate, than chance, than cash after costs, than shuffled time, not worse than the champion."""
 
+CLASS_GATES = (
+    GateConfig(metric="class_log_loss_skill", bound=0.01),
+    GateConfig(metric="class_accuracy_lift", bound=-0.05),
+    GateConfig(metric="macro_f1_lift", bound=0.0),
+    GateConfig(metric="class_ece", bound=0.15, side="below"),
+    GateConfig(metric="placebo", bound=0.05, side="below"),
+    GateConfig(metric="champion_log_loss", bound=0.005, side="below"),
+)
+"""For families that say which class comes: 1% less log loss than what was known without them.
+
+Classes last, so an honest model mostly names the class now: its accuracy may tie with "nothing changes", 0.05 given
+for the noise of some hundred decision times. Its probabilities may not tie.
+"""
+
+SCORE_GATES = (
+    GateConfig(metric="score_error_skill", bound=0.01),
+    GateConfig(metric="score_correlation", bound=0.0),
+    GateConfig(metric="reconstruction_mse", bound=1.0, side="below"),
+    GateConfig(metric="placebo", bound=0.05, side="below"),
+    GateConfig(metric="champion_score_error", bound=0.02, side="below"),
+)
+"""For families that say how high a score comes: 1% less squared error than what was known without them."""
+
 
 class JudgeConfig(Config):
     """How a model is judged. The defaults are meant to be kept; the verdict records every change."""
@@ -55,7 +90,7 @@ class JudgeConfig(Config):
     costs: CostConfig = CostConfig()
     """Trading costs of the backtest and of the paper account."""
     gates: Annotated[tuple[GateConfig, ...], Field(min_length=1)] = DEFAULT_GATES
-    """The questions; all must be answered with pass. ``champion_log_loss`` is asked only if there is a champion."""
+    """The questions; all must be answered with pass. Those about a champion are asked only if there is one."""
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     """Of each one-sided bound; higher asks for more evidence."""
     bootstrap_samples: Annotated[int, Field(ge=20)] = 2000
@@ -66,8 +101,10 @@ class JudgeConfig(Config):
     """Distinct decision times that the test zone must have; below it the verdict is insufficient evidence."""
     min_signals: PositiveInt = 100
     """Decisions to go long that the test zone must have; below it the verdict is insufficient evidence."""
+    min_rows_per_class: PositiveInt = 20
+    """Rows of each class that the test zone must have; below it the verdict is insufficient evidence."""
     compare_with_champion: bool = True
-    """Ask ``champion_log_loss`` when a champion exists; off for a market whose champion cannot read these examples."""
+    """Ask about the champion when one exists; off for a market whose champion cannot read these examples."""
 
     @model_validator(mode="after")
     def _ask_once(self) -> Self:

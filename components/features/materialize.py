@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from components.core.files import digest_of, fresh_folder, sha256_of, write_json
 from components.core.run_context import open_run
 from components.features.market_tables import companion_tables
-from components.features.tables import bar_panel, feature_tables
-from components.market.snapshot import read_snapshot
+from components.features.tables import bar_panel
+from components.features.versions import feature_versions
+from components.market.snapshot import read_later, read_snapshot
 from feature_repo.place import Place
 from feature_repo.store import apply, materialize, open_store
 
@@ -44,13 +45,15 @@ def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[
     """Write the features to ``out``, register and materialize them; return their facts."""
     with open_run("features", root=root, run_key=run_key) as run:
         bars, facts = read_snapshot(Path(snapshot))
+        later = read_later(Path(snapshot))
         panel = bar_panel(bars)
-        tables = (feature_tables(panel, facts["interval"]), companion_tables(Path(snapshot), panel, facts["interval"]))
-        manifest = write_features(itertools.chain(*tables), facts, Path(out))
+        versions = feature_versions(panel, bars, later, interval=facts["interval"], bar_seconds=facts["bar_seconds"])
+        companions = companion_tables(Path(snapshot), panel, facts["interval"])
+        manifest = write_features(itertools.chain(versions, companions), facts, Path(out))
         place = Place.of(run.workspace.feast, os.environ)
         store = open_store(place, facts["dataset"].replace("-", "_").replace(".", "_"))
         registered = apply(store, place, Path(out))
-        moments = bars.column("known_at").to_pandas()
+        moments = pa.concat_tables([bars, later])["known_at"].to_pandas()
         first, last = moments.min().to_pydatetime(), moments.max().to_pydatetime()
         views = [name.removesuffix(".parquet") for name in manifest["files"]]
         moved = materialize(store, place, views=views, first=first, last=last)
@@ -59,6 +62,7 @@ def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[
         result = {
             "digest": manifest["digest"],
             "rows": bars.num_rows,
+            "corrections": later.num_rows,
             "views": [view.name for view in registered.views],
             "filled": views,
             "benchmark": panel.benchmark_name,

@@ -12,22 +12,18 @@ import pyarrow as pa
 
 from components.core.clock import Clock
 from components.core.errors import UsageError
-from components.core.files import atomic_file, checked_symbol
+from components.core.files import checked_symbol
 from components.core.run_context import RunContext, open_run
+from components.ingest.assessment import assessed
 from components.market import synthetic
 from components.market.bar_table import bars_of
 from components.market.bars import Input
-from components.market.checks import Rows
 from components.market.companions import OPTIONS_FILE, read_companions
 from components.market.context import FUNDS_FILE
 from components.market.history import History, append_snapshot
-from components.market.quality import Assessment, assess
-from components.market.quality_report import render
 from components.market.quarantine import refuse_unfit, set_aside, sound
 from components.market.readers import read_rows
 from components.market.snapshot import write_snapshot
-
-REPORT = "quality.html"
 
 
 def wanted_symbols(text: str) -> tuple[str, ...]:
@@ -96,19 +92,6 @@ def _warn(run: RunContext, inputs: Sequence[Input], increment: Mapping[str, Any]
         run.log.info("since snapshot %s: %s %s", increment["previous"][:12], name, changes)
 
 
-def _assessed(run: RunContext, parts: Sequence[Rows], moment: datetime, page_at: Path, **said: str) -> Assessment:
-    """Return the quality of the rows; the report is there even if they are refused afterwards."""
-    found = assess(parts, asof=moment)
-    page = render(found, **said).encode()
-    for path in (run.folder / REPORT, page_at):
-        with atomic_file(path) as file:
-            file.write(page)
-    run.log.info("quality score %.4f, report %s", found.score, run.folder / REPORT)
-    for issue in found.issues() if not found.fit else ():
-        run.log.warning("%s", issue)
-    return found
-
-
 def ingest(
     source: str,
     *,
@@ -132,17 +115,18 @@ def ingest(
     """
     with open_run("ingest", root=root, run_key=run_key) as run:
         policy, moment, wanted = checked_policy(faults), as_of(asof, run.clock), wanted_symbols(symbols)
-        parts: Sequence[Rows] = read_rows(source, symbols=wanted, layout=layout)
+        parts = read_rows(source, symbols=wanted, layout=layout)
         beside = read_companions(source, context=context, options=options, asof=moment)
-        found = _assessed(run, parts, moment, Path(quality), dataset=dataset, source=source, faults=policy)
+        said = {"dataset": dataset, "source": source, "faults": policy}
+        found, facts_of = assessed(run, parts, beside, asof=moment, page_at=Path(quality), **said)
         aside = None
         if policy == "quarantine":
             refuse_unfit(found, source=source)
             parts, aside = sound(found), set_aside(found)
         bars = bars_of(parts, source=source, asof=moment)
         named: dict[str, Any] = {"source": source, "dataset": dataset, "asof": moment}
-        named |= {"quality": found.facts(), "quarantine": aside, "beside": beside}
-        if source.startswith(f"{synthetic.SCHEME}:"):
+        named |= {"quality": facts_of, "quarantine": aside, "beside": beside}
+        if synthetic.is_synthetic(source):
             manifest = write_snapshot(Path(out), bars, **named)
         else:
             history = History(run.workspace.snapshots(dataset))

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from components.learning.settings import MaskConfig
+
 _ALIGNED = 64
 """Masks start at multiples of this many elements, so that vector instructions read whole cache lines."""
 
@@ -28,6 +30,7 @@ class MaskPool:
         self._places = torch.Generator().manual_seed(seed)
         kept = torch.rand(num_elements, generator=self._places) >= share
         self._masks = {torch.float32: kept.to(device, torch.float32) / (1 - share)}
+        self._kept_value = 1 / (1 - share)
 
     def draw(self, num_sites: int) -> "Masks":
         """Return the masks of one forward pass: a random place for each of its ``num_sites`` dropouts."""
@@ -48,6 +51,10 @@ class MaskPool:
         start = int(place * (spare // _ALIGNED + 1)) * _ALIGNED
         return whole[start : start + like.numel()].view(like.shape)
 
+    def kept_value(self, dtype: torch.dtype) -> float:
+        """Return what the masks of this format hold where nothing is dropped, as rounded by the format."""
+        return torch.tensor(self._kept_value, dtype=dtype).item()
+
     def tensors(self) -> dict[str, Tensor]:
         """Return the state of the random stream, for the checkpoint; the mask follows from the seed."""
         return {"places": self._places.get_state()}
@@ -55,6 +62,17 @@ class MaskPool:
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Set the state that ``tensors`` returned."""
         self._places.set_state(tensors["places"])
+
+
+def mask_pool(config: MaskConfig, share: float, *, largest: int, seed: int, device: torch.device) -> MaskPool | None:
+    """Return the pool that a recipe asks for; None where each mask is drawn anew or nothing is dropped.
+
+    ``largest`` counts the elements of the largest mask: the pool holds twice as many at least.
+    """
+    wanted = config.source == "pool" or (config.source == "auto" and device.type == "cpu")
+    if not wanted or share == 0:
+        return None
+    return MaskPool(share, num_elements=max(config.pool_elements, 2 * largest), seed=seed, device=device)
 
 
 @dataclass(frozen=True)
@@ -70,23 +88,25 @@ class Masks:
 
     def drop_relu(self, site: int, values: Tensor) -> Tensor:
         """Return ReLU and then dropout of ``values``, which are overwritten."""
-        return cast("Tensor", _MaskedReLU.apply(values, self.pool.read(self.places[site], values)))
+        mask = self.pool.read(self.places[site], values)
+        return cast("Tensor", _MaskedReLU.apply(values, mask, self.pool.kept_value(values.dtype)))
 
 
 class _MaskedReLU(torch.autograd.Function):
-    """ReLU and mask in place: one array is kept for the backward pass instead of three."""
+    """ReLU and mask in place: what is above 0 afterwards was above 0 and kept, so nothing else is remembered."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, mask: Tensor) -> Tensor:
+    def forward(ctx: Any, values: Tensor, mask: Tensor, kept_value: float) -> Tensor:
         ctx.mark_dirty(values)
         values.relu_().mul_(mask)
-        ctx.save_for_backward(values, mask)
+        ctx.save_for_backward(values)
+        ctx.kept_value = kept_value
         return values
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
-        kept, mask = ctx.saved_tensors
-        return torch.ops.aten.threshold_backward(grad_outputs[0] * mask, kept, 0), None
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
+        (kept,) = ctx.saved_tensors
+        return torch.ops.aten.threshold_backward(grad_outputs[0], kept, 0).mul_(ctx.kept_value), None, None
 
 
 def encode(layer: nn.TransformerEncoderLayer, hidden: Tensor, masks: Masks, *, layer_number: int) -> Tensor:
@@ -94,11 +114,13 @@ def encode(layer: nn.TransformerEncoderLayer, hidden: Tensor, masks: Masks, *, l
 
     The layer's own weights are used and its maths, so with masks of ones it is the layer.
     """
-    site = SITES_PER_LAYER * layer_number
+    site, (_, _, width) = SITES_PER_LAYER * layer_number, hidden.shape
     attended = masks.drop(site + 1, _attend(layer.self_attn, hidden, masks, site=site))
     hidden = layer.norm1(hidden + attended)
-    units = masks.drop_relu(site + 2, layer.linear1(hidden))
-    return cast("Tensor", layer.norm2(hidden + masks.drop(site + 3, layer.linear2(units))))
+    # Rows in two dimensions: a linear layer of three returns a view, and writing to a view costs a copy.
+    units = masks.drop_relu(site + 2, layer.linear1(hidden.view(-1, width)))
+    output = layer.linear2(units).view_as(hidden)
+    return cast("Tensor", layer.norm2(hidden + masks.drop(site + 3, output)))
 
 
 def _attend(attention: nn.MultiheadAttention, hidden: Tensor, masks: Masks, *, site: int) -> Tensor:

@@ -125,8 +125,8 @@ class PrecisionConfig(Config):
 class MaskConfig(Config):
     """Where the masks of dropout come from."""
 
-    source: Literal["fresh", "pool"] = "fresh"
-    """fresh draws every mask anew; pool reads them at random places of one large mask, which is faster on a CPU."""
+    source: Literal["auto", "fresh", "pool"] = "auto"
+    """fresh draws every mask anew; pool reads them at random places of one large mask; auto does that on a CPU."""
 
     pool_elements: PositiveInt = 2**22
     """Elements of that mask, at 4 bytes each; twice the largest layer's output where that is more."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from components.core.errors import DataError, UsageError
-from components.market.bars import DAY_S, OHLC, SCHEMA, SESSION_KNOWN_AT, Bars
+from components.market.bars import DAY_S, OHLC, SCHEMA, Bars, completion
 from components.market.checks import Rows, check
 
 
@@ -78,7 +78,7 @@ def _table(
     order: npt.NDArray[np.intp],
     bar_seconds: int,
 ) -> pa.Table:
-    length = SESSION_KNOWN_AT if parts[0].is_session else np.timedelta64(bar_seconds, "s")
+    length = completion("daily" if parts[0].is_session else "intraday", bar_seconds)
     columns: list[npt.NDArray[np.generic]] = [names, timestamp, timestamp + length]
     for name in (*OHLC, "volume", "adj_close"):
         values = [rows.numbers.get(name, rows.numbers["close"]) for rows in parts]

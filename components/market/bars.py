@@ -52,3 +52,8 @@ class Bars:
     """Seconds that a bar covers: a day, or the median spacing of intraday bars."""
     inputs: tuple[Input, ...] = ()
     """Where they were read from."""
+
+
+def completion(interval: Interval, bar_seconds: int) -> np.timedelta64:
+    """Return how long after its ``timestamp`` a bar is complete, and so can be known."""
+    return SESSION_KNOWN_AT if interval == "daily" else np.timedelta64(bar_seconds, "s")

@@ -60,7 +60,7 @@ def read_companions(
         DataError: If a file is missing or cannot be used.
         SourceUnreachableError: If object storage does not answer within ``patience``.
     """
-    if source.startswith(f"{synthetic.SCHEME}:"):
+    if synthetic.is_synthetic(source):
         if context or options:
             raise UsageError("--context, --options: a synthetic market has its own. Leave them out")
         found = _synthetic(synthetic.parse_source(source))

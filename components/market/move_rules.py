@@ -97,16 +97,22 @@ def _unadjusted(series: Series, moves: Moves, tick: Bools) -> Bools:
         return fits & (moves.range < _CALM_RANGE) & (moves.split == 1) & ~tick & ~after_tick
 
 
+def is_rounded(split: Floats) -> Bools:
+    """Return which split factors, new shares per old, lie beside a half or whole number or its inverse, not on it."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        unit = np.maximum(split, 1 / split)
+        halves = np.abs(unit - np.round(unit * 2) / 2)
+    return (halves > _EXACT) & (halves < _ROUNDED)
+
+
 def _event_hits(series: Series, moves: Moves) -> list[Hits]:
     hits: list[Hits] = []
     if "split_factor" in series.data.events:
         with np.errstate(invalid="ignore", divide="ignore"):
             off = np.fmin(np.abs(np.log(moves.expected)), np.abs(np.log(moves.reinvested)))
-            unit = np.maximum(moves.split, 1 / moves.split)
-        halves = np.abs(unit - np.round(unit * 2) / 2)
         booked = moves.split != 1
         hits.append(series.hits("wrong_split", "split_factor", booked & (off > _WRONG_SPLIT)))
-        hits.append(series.hits("rounded_split", "split_factor", booked & (halves > _EXACT) & (halves < _ROUNDED)))
+        hits.append(series.hits("rounded_split", "split_factor", booked & is_rounded(moves.split)))
     if moves.has_adjusted:
         with np.errstate(invalid="ignore", divide="ignore"):
             off = np.abs(moves.adjusted / moves.expected - 1)

@@ -93,9 +93,7 @@ def read_chain(table: pa.Table, *, file: str, sessions: Days | None = None) -> C
     Raises:
         DataError: If a required column is missing, or no row is left.
     """
-    rows = _rows(table, file)
-    order = np.lexsort((rows.is_put, rows.numbers["strike"], rows.expiration, rows.date, rows.underlying))
-    rows = _reordered(rows, order)
+    rows, _ = _sorted(table, file)
     starts = _changes(rows.underlying, rows.date)
     snapshot = np.cumsum(starts) - 1
     reasons, used, whole = _judge(rows, snapshot, sessions)
@@ -103,6 +101,25 @@ def read_chain(table: pa.Table, *, file: str, sessions: Days | None = None) -> C
     if not used.any():
         raise DataError(f"none of {len(used)} rows can be used", file=file, remedy="See the reasons in read_chain")
     return _chain(rows, used, whole[snapshot], excluded)
+
+
+def marked(table: pa.Table, *, file: str, sessions: Days | None = None) -> dict[str, Flags]:
+    """Return which rows of the table ``read_chain`` leaves out or leaves without a value, [row], for each reason.
+
+    Raises:
+        DataError: If a required column is missing.
+    """
+    rows, order = _sorted(table, file)
+    reasons, _, _ = _judge(rows, np.cumsum(_changes(rows.underlying, rows.date)) - 1, sessions)
+    place = np.argsort(order)
+    return {reason: flags[place] for reason, flags in reasons.items()}
+
+
+def _sorted(table: pa.Table, file: str) -> tuple[_Rows, npt.NDArray[np.intp]]:
+    """Return the rows in the order of all keys, and that order."""
+    rows = _rows(table, file)
+    order = np.lexsort((rows.is_put, rows.numbers["strike"], rows.expiration, rows.date, rows.underlying))
+    return _reordered(rows, order), order
 
 
 def _rows(table: pa.Table, file: str) -> _Rows:

@@ -1,5 +1,6 @@
 """What the quality gate found, as one self-contained HTML page for a person."""
 
+from collections.abc import Mapping
 from html import escape
 
 import numpy as np
@@ -7,25 +8,28 @@ import numpy as np
 from components.core.page import DASH, page, table, text, tiles
 from components.market.calendars import TITLES
 from components.market.quality import Assessment
-from components.market.rules import MIN_SCORE, REFUSED, RULES, Hits, Severity
+from components.market.rules import MIN_SCORE, PILLS, REFUSED, RULES, Hits
+from components.market.table_quality import TableQuality
+from components.market.table_report import render_tables
 
 NUM_SYMBOLS = 30
 NUM_EXAMPLES = 3
-_PILLS: dict[Severity, tuple[str, str]] = {
-    "error": ("fail", "✕ error"),
-    "warning": ("open", "! warning"),
-    "note": ("pass", "note"),
-}
 _ACTION = {"row": "row set aside", "symbol": "symbol set aside", "nothing": "kept"}
 
 
-def render(found: Assessment, *, dataset: str, source: str, faults: str) -> str:
-    """Return the page; ``faults`` is what ingest does with faulty rows: refuse or quarantine."""
+def render(
+    found: Assessment, *, dataset: str, source: str, faults: str, beside: Mapping[str, TableQuality] | None = None
+) -> str:
+    """Return the page; ``faults`` is what ingest does with faulty rows: refuse or quarantine.
+
+    ``beside`` holds the quality of the tables that lie beside the bars, by file name.
+    """
     kind, headline, words = _verdict(found, faults)
     body = (
         f'<p class="over">Quality of <code>{escape(source)}</code></p><h1>{escape(dataset)}</h1>'
         f'<div class="verdict {kind}" role="status"><b>{escape(headline)}</b><p>{escape(words)}</p></div>'
         f"{_tiles(found)}{_rules(found)}{_symbols(found)}{_examples(found)}{_clean(found)}"
+        f"{render_tables(beside) if beside else ''}"
         "<footer><p>The score is the share of the expected bars that are there and that neither an error nor a "
         "warning touches; a note costs nothing, and a symbol that is set aside counts as nothing. Expected are the "
         f"bars of the file, each counted once, and those that the calendar ({escape(TITLES[found.calendar])}) "
@@ -76,7 +80,7 @@ def _rules(found: Assessment) -> str:
     rows: list[str] = []
     for name, count in counts.items():
         rule = RULES[name]
-        kind, pill = _PILLS[rule.severity]
+        kind, pill = PILLS[rule.severity]
         symbols = np.unique(np.concatenate([hits.symbol for hits in found.hits if hits.rule.name == name])).size
         rows.append(
             f'<tr><th scope="row">{escape(rule.title)}<small>{escape(rule.remedy)}</small></th>'

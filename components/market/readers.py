@@ -84,7 +84,7 @@ def read_rows(
 def _read(source: str, wanted: frozenset[str], layout: str, patience: Patience) -> list[Rows]:
     if layout:
         declared(layout)
-    if source.startswith(f"{synthetic.SCHEME}:"):
+    if synthetic.is_synthetic(source):
         return [_synthetic_rows(source, wanted)]
     with opened(source, sorted(wanted), patience) as files:
         _refuse_large(sum(file.path.stat().st_size for file in files if _is_csv(file)), source)

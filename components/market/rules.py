@@ -28,6 +28,14 @@ MIN_SCORE: Final = 0.8
 """A dataset or symbol below it is not fit for use."""
 
 
+PILLS: Final[dict[Severity, tuple[str, str]]] = {
+    "error": ("fail", "✕ error"),
+    "warning": ("open", "! warning"),
+    "note": ("pass", "note"),
+}
+"""Style and words of a severity, for a page."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """One question that is asked of every row or series."""
@@ -122,7 +130,7 @@ _CATALOGUE: Final = (
 )
 
 RULES: Final = {rule.name: rule for rule in _CATALOGUE}
-"""Every rule by its name, in the order of the report."""
+"""Every rule of bars by its name, in the order of the report."""
 
 REFUSED: Final = frozenset(
     {

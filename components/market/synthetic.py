@@ -162,6 +162,11 @@ def market(spec: MarketSpec) -> pa.Table:
     )
 
 
+def is_synthetic(source: str) -> bool:
+    """Return whether a source is a synthetic market."""
+    return source.startswith(f"{SCHEME}:")
+
+
 def parse_source(source: str) -> MarketSpec:
     """Return the market that a text such as ``synthetic://planted?symbols=8&days=2000&seed=7`` asks for.
 

@@ -41,6 +41,13 @@ def log_loss_rows(label: Array, probability: Array) -> Array:
     return rows
 
 
+def class_log_loss_rows(label: npt.NDArray[np.int64], probability: Array) -> Array:
+    """Return each row's negative log-likelihood in nats of the class that came; at most about 36."""
+    came = probability[np.arange(label.size), label]
+    rows: Array = -np.log(np.clip(came, _SMALLEST, 1.0))
+    return rows
+
+
 def ranks(score: Array) -> Array:
     """Return each row's place in ascending order, from 1; equal scores share the mean of their places."""
     _, group, counts = np.unique(score, return_inverse=True, return_counts=True)

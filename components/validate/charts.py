@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 import numpy as np
+import numpy.typing as npt
 
 from components.trading.statistics import Array
 from components.validate.metrics import Bin
@@ -13,7 +14,11 @@ from components.validate.metrics import Bin
 WIDTH, HEIGHT = 520, 300
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 44
 _MAX_POINTS = 400
+_LANE, _BAR, _LANE_LEFT = 40, 14, 122
 _SHORT_TICK = 5  # characters that fit when centred at the edge
+
+
+Codes = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -160,14 +165,16 @@ def _ends(lines: Sequence[Line]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def reliability_chart(key: str, title: str, description: str, bins: Sequence[Bin]) -> str:
-    """Return predicted probability against observed share, each bin with its Wilson interval."""
+def reliability_chart(
+    key: str, title: str, description: str, bins: Sequence[Bin], *, x_label: str = "predicted probability"
+) -> str:
+    """Return what was said against what came, each bin with its interval."""
     edges = np.array([[item.probability, item.lower, item.upper] for item in bins]).ravel()
     low, high = spread(edges)
     low, high = max(0.0, low), min(1.0, high)
     across, up = Scale(low, high, LEFT, WIDTH - RIGHT), Scale(low, high, HEIGHT - BOTTOM, TOP)
     ticks = number_ticks(across)
-    body = [_axes(across, up, x_label="predicted probability", x_ticks=ticks, y_text=lambda value: f"{value:g}")]
+    body = [_axes(across, up, x_label=x_label, x_ticks=ticks, y_text=lambda value: f"{value:g}")]
     body.append(
         f'<line class="level" x1="{across(low):.1f}" y1="{up(low):.1f}" x2="{across(high):.1f}" y2="{up(high):.1f}"/>'
     )
@@ -178,6 +185,36 @@ def reliability_chart(key: str, title: str, description: str, bins: Sequence[Bin
         )
         body.append(f'<circle class="dot model" cx="{x:.1f}" cy="{up(item.share):.1f}" r="4.5"/>')
     return _svg(key, title, description, "".join(body))
+
+
+def lane_chart(
+    key: str, title: str, description: str, lanes: Sequence[str],
+    *, came: Codes, said: Codes, x_label: str, x_ticks: Sequence[tuple[float, str]],
+) -> str:  # fmt: skip
+    """Return one lane for each class: above, in the peer's colour, when it came; below, when it was said.
+
+    ``came`` and ``said`` hold the code of a lane at each step.
+    """
+    floor = TOP + _LANE * len(lanes)
+    across = Scale(0.0, float(came.size), _LANE_LEFT, WIDTH - RIGHT)
+    kept = np.unique(np.linspace(0, came.size - 1, min(came.size, _MAX_POINTS)).round().astype(np.intp))
+    ends = np.append(kept[1:], came.size)
+    body = [_axes(across, Scale(0.0, 1.0, floor, TOP), x_label=x_label, x_ticks=x_ticks, y_text=lambda _: "", num_y=1)]
+    for code, name in enumerate(lanes):
+        y = TOP + _LANE * code
+        body.append(f'<text x="{_LANE_LEFT - 8}" y="{y + _LANE / 2 + 5:g}" text-anchor="end">{escape(name)}</text>')
+        body.append(f'<line class="grid" x1="{_LANE_LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
+        for style, codes, top in (("peer", came, y + 5), ("model", said, y + 6 + _BAR)):
+            spans = _runs(codes[kept] == code, kept, ends)
+            path = "".join(f"M{across(a):.1f} {top}H{across(b):.1f}v{_BAR}H{across(a):.1f}Z" for a, b in spans)
+            body.append(f'<path class="dot {style}" d="{path}"/>' if path else "")
+    return _svg(key, title, description, "".join(body), height=floor + BOTTOM)
+
+
+def _runs(flags: npt.NDArray[np.bool_], starts: Codes, ends: Codes) -> list[tuple[float, float]]:
+    """Return first start and last end of each run of true flags."""
+    edges = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0))
+    return [(float(starts[first]), float(ends[last - 1])) for first, last in edges.reshape(-1, 2)]
 
 
 def interval_mark(value: float, lower: float | None, upper: float | None, bound: float, *, outcome: str) -> str:

@@ -4,41 +4,61 @@ A number that is not finite fails its gate; too little history passes none.
 """
 
 import math
+from typing import Any
 
-import numpy as np
-
-from components.core.judge import GateConfig, JudgeConfig
+from components.core.judge import CHAMPION_METRICS, GateConfig, JudgeConfig, Metric
 from components.core.verdict import GateResult, Outcome
-from components.market.predictions import Predictions
-from components.validate import measures
+from components.validate.case import Case, Unanswered
+from components.validate.kinds import Table, kind_of
 from components.validate.measures import Measured
-from components.validate.zone import Zone
 
-TITLES = {
+TITLES: dict[Metric, str] = {
     "precision_lift": "When it says up, is it right more often than the market rises?",
     "auc": "Does it rank bars that rise above bars that fall?",
     "log_loss_skill": "Are its probabilities better than the base rate?",
     "net_sharpe": "Does trading it earn more than cash, after costs?",
+    "class_log_loss_skill": "Does it know more of what comes than the class now tells?",
+    "class_accuracy_lift": "Is it right about as often as saying that nothing changes, or more?",
+    "macro_f1_lift": "Does it know all classes, the rare ones too?",
+    "class_ece": "Is it as sure as it is right?",
+    "score_error_skill": "Does it know more of what comes than the score now tells?",
+    "score_correlation": "Does a higher score come when it says so?",
+    "reconstruction_mse": "Does it still know the shape of the data?",
     "placebo": "Is its skill gone when the labels are shifted in time?",
     "champion_log_loss": "Is it not worse than the champion?",
+    "champion_score_error": "Is it not worse than the champion?",
 }
-
-_NEED_SIGNALS = frozenset({"precision_lift", "net_sharpe"})
 
 
 def evaluate(
-    predictions: Predictions, config: JudgeConfig, *, bars_per_year: float, champion: Predictions | None = None
+    predictions: Table,
+    config: JudgeConfig,
+    *,
+    bars_per_year: float,
+    champion: Table | None = None,
+    past: Table | None = None,
 ) -> tuple[GateResult, ...]:
-    """Return the answer of every gate that applies; ``champion`` predicts rows of the same zone."""
-    gates = [gate for gate in config.gates if gate.metric != "champion_log_loss" or champion is not None]
-    zone = Zone(predictions)
+    """Return the answer of every gate that applies.
+
+    ``champion`` predicts rows of the same zone; ``past`` is the model's table of the training zone, for the kinds
+    whose peers learn from it.
+    """
+    gates = [gate for gate in config.gates if gate.metric not in CHAMPION_METRICS or champion is not None]
+    kind = kind_of(predictions)
+    zone = kind.zone(predictions)
     if broken := zone.defect():
         return tuple(_unmeasured(gate, "fail", f"Fails closed: {broken}.") for gate in gates)
-    if zone.num_times < config.min_timestamps:
-        return tuple(_unmeasured(gate, "insufficient evidence", _too_short(zone, config)) for gate in gates)
-    block = measures.block_length(zone, config.costs)
-    rival = Zone(champion) if champion is not None else zone
-    return tuple(_ask(gate, zone, rival, config, bars_per_year=bars_per_year, block=block) for gate in gates)
+    if lack := zone.lack(config):
+        return tuple(_unmeasured(gate, "insufficient evidence", lack) for gate in gates)
+    case = Case(
+        zone,
+        champion=None if champion is None else kind.zone(champion),
+        past=None if past is None else kind.zone(past),
+        config=config,
+        bars_per_year=bars_per_year,
+        block=kind.block_length(zone, config),
+    )
+    return tuple(_ask(gate, case) for gate in gates)
 
 
 def overall(results: tuple[GateResult, ...]) -> Outcome:
@@ -61,41 +81,15 @@ def times_needed(result: GateResult, num_times: int) -> int | None:
     return math.ceil(num_times * (abs(result.value - edge) / room) ** 2) + 1 if room > 0 else None
 
 
-def _too_short(zone: Zone, config: JudgeConfig) -> str:
-    return (
-        f"The test zone has {zone.num_times} decision times ({zone.num_rows} rows); "
-        f"at least {config.min_timestamps} times are needed."
-    )
-
-
-def _ask(
-    gate: GateConfig, zone: Zone, rival: Zone, config: JudgeConfig, *, bars_per_year: float, block: float
-) -> GateResult:
-    if gate.metric in _NEED_SIGNALS and zone.num_signals < config.min_signals:
-        reason = f"It says up {zone.num_signals} times; at least {config.min_signals} such decisions are needed."
-        return _unmeasured(gate, "insufficient evidence", reason)
-    if gate.metric == "placebo":
-        return _decide(gate, measures.placebo(zone, level=gate.bound, seed=config.seed), config)
-    if gate.metric == "champion_log_loss":
-        return _compare(gate, zone, rival, config, block=block)
-    quantities = {
-        "auc": lambda: measures.ranking(zone),
-        "precision_lift": lambda: measures.precision_lift(zone),
-        "log_loss_skill": lambda: measures.log_loss_skill(zone),
-        "net_sharpe": lambda: measures.net_sharpe(zone, config.costs, bars_per_year=bars_per_year),
-    }
-    return _decide(gate, measures.bounded(quantities[gate.metric](), zone, config, block=block), config)
-
-
-def _compare(gate: GateConfig, zone: Zone, rival: Zone, config: JudgeConfig, *, block: float) -> GateResult:
-    if broken := rival.defect():
-        return _unmeasured(gate, "fail", f"Fails closed: of the champion, {broken}.")
-    mine, theirs = zone.in_common(rival)
-    if mine.num_times < config.min_timestamps:
-        return _unmeasured(gate, "insufficient evidence", f"In common with the champion: {_too_short(mine, config)}")
-    if not np.array_equal(mine.predictions.label, theirs.predictions.label):
-        return _unmeasured(gate, "fail", "Fails closed: the champion was shown other labels for the same bars.")
-    return _decide(gate, measures.bounded(measures.excess_loss(mine, theirs), mine, config, block=block), config)
+def _ask(gate: GateConfig, case: Case[Any]) -> GateResult:
+    questions = kind_of(case.zone.predictions).questions
+    if gate.metric not in questions:
+        reason = f"Fails closed: {gate.metric} says nothing of such predictions; ask {', '.join(questions)}."
+        return _unmeasured(gate, "fail", reason)
+    answer = questions[gate.metric](case, gate)
+    if isinstance(answer, Unanswered):
+        return _unmeasured(gate, answer.outcome, answer.reason)
+    return _decide(gate, answer, case.config)
 
 
 def _decide(gate: GateConfig, measured: Measured, config: JudgeConfig) -> GateResult:

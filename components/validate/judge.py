@@ -3,11 +3,10 @@
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from components.core.bundle import Bundle
 from components.core.errors import ArtifactError
@@ -16,15 +15,13 @@ from components.core.files import atomic_file, digest_of, read_json, write_json
 from components.core.judge import JudgeConfig
 from components.core.run_context import RunContext
 from components.core.verdict import VERDICT, GateResult, Outcome, Verdict, write
-from components.market.predictions import Predictions
-from components.trading.backtest import backtest, hold
 from components.validate.gates import evaluate, overall
-from components.validate.metrics import measure
+from components.validate.kinds import Kind, Table, kind_asked, kind_of
 from components.validate.report import render
 from components.validate.sections import Findings
-from components.validate.zone import Zone
+from components.validate.zone import Rows
 
-TEST = "test"
+TEST, TRAIN = "test", "train"
 HISTORY = "history.json"
 
 
@@ -41,7 +38,9 @@ def judge(
 ) -> Verdict:
     """Return the verdict; write ``verdict.json`` (signed), ``metrics.json`` and ``report.html`` to ``out``.
 
-    Anything that offers ``predict(bundle, examples, zone=, threads=) -> Predictions`` can be judged.
+    Anything that offers ``predict(bundle, examples, zone=, threads=)`` and returns one of the tables of
+    ``components/market/predictions.py`` can be judged. Of classes and scores the training zone is predicted too:
+    its labels are what the peers of the gates learn from.
     The verdict is written last; the report is copied to the run's folder. Examples without a test
     zone give insufficient evidence.
 
@@ -49,20 +48,18 @@ def judge(
         ArtifactError: If the bundle was trained on other examples, whose test zone may be another.
     """
     manifest = _manifest_of(bundle, examples)
-    zone = Zone(_predict(family, bundle, examples, manifest, threads=threads))
     rival = champion if config.compare_with_champion else None
-    theirs = _predict(family, rival, examples, manifest, threads=threads) if rival else None
-    bars_per_year = float(manifest["bars_per_year"])
-    results = evaluate(zone.predictions, config, bars_per_year=bars_per_year, champion=theirs)
-    usable = not zone.defect()
-    traded = zone.predictions if usable else _nothing()
-    book, baseline = backtest(traded, config.costs), hold(traded, config.costs)
+    heard = _hear(bundle, rival, examples, manifest, config=config, family=family, threads=threads)
+    bars_per_year, zone = float(manifest["bars_per_year"]), heard.kind.zone(heard.tested)
+    results = evaluate(heard.tested, config, bars_per_year=bars_per_year, champion=heard.champion, past=heard.past)
+    past = heard.kind.zone(heard.past) if heard.past else None
+    evidence = heard.kind.evidence(zone, past, config, bars_per_year=bars_per_year)
     outcome = overall(results)
     verdict = Verdict(
         verdict=outcome,
         reason=_reason(outcome, results, zone, itself=rival is not None and rival.digest == bundle.digest),
         gates=results,
-        metrics=measure(zone, book, baseline, name=TEST, bars_per_year=bars_per_year, usable=usable),
+        metrics=evidence.metrics(TEST),
         family=family.name,
         bundle_digest=bundle.digest,
         examples_digest=manifest["digest"],
@@ -73,11 +70,52 @@ def judge(
         created=run.clock().isoformat(timespec="seconds"),
     )
     findings = Findings(
-        verdict=verdict, title=family.title, zone=zone, book=book, baseline=baseline, usable=usable,
+        verdict=verdict, title=family.title, zone=zone, evidence=evidence, usable=not zone.defect(),
         examples=manifest, history=_history(bundle), versions=_versions(bundle),
     )  # fmt: skip
     _publish(findings, out, run)
     return verdict
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What the models say."""
+
+    kind: Kind
+    tested: Table
+    """Of the test zone."""
+    past: Table | None
+    """Of the training zone, if peers learn from it."""
+    champion: Table | None
+    """The champion, of the test zone, if it is asked."""
+
+
+def _hear(
+    bundle: Bundle,
+    rival: Bundle | None,
+    examples: Path,
+    manifest: Mapping[str, Any],
+    *,
+    config: JudgeConfig,
+    family: Family,
+    threads: int,
+) -> _Heard:
+    """Return what bundle and rival say; without a test zone nothing, of the kind that the gates ask about."""
+
+    def say(model: Bundle, zone: str) -> Table | None:
+        if not manifest["zones"].get(zone, {}).get("rows"):
+            return None
+        table: Table = family.module("predict").predict(model, examples, zone=zone, threads=threads)
+        return table
+
+    tested = say(bundle, TEST)
+    kind = kind_of(tested) if tested else kind_asked(config.gates)
+    return _Heard(
+        kind,
+        tested=tested or kind.nothing,
+        past=say(bundle, TRAIN) if kind.learns and tested else None,
+        champion=(say(rival, TEST) or kind.nothing) if rival else None,
+    )
 
 
 def _manifest_of(bundle: Bundle, examples: Path) -> dict[str, Any]:
@@ -104,22 +142,7 @@ def _publish(findings: Findings, out: Path, run: RunContext) -> None:
     run.log.info("%s: %s", verdict.verdict, verdict.reason)
 
 
-def _predict(
-    family: Family, bundle: Bundle, examples: Path, manifest: Mapping[str, Any], *, threads: int
-) -> Predictions:
-    if not manifest["zones"].get(TEST, {}).get("rows"):
-        return _nothing()
-    predictions: Predictions = family.module("predict").predict(bundle, examples, zone=TEST, threads=threads)
-    return predictions
-
-
-def _nothing() -> Predictions:
-    none = np.zeros(0)
-    times = np.zeros(0, dtype="datetime64[us]")
-    return Predictions((), np.zeros(0, dtype=np.int64), times, none, none, none, threshold=1.0)
-
-
-def _reason(outcome: Outcome, results: Sequence[GateResult], zone: Zone, *, itself: bool) -> str:
+def _reason(outcome: Outcome, results: Sequence[GateResult], zone: Rows[Any], *, itself: bool) -> str:
     """Return the verdict in plain words: what was seen, and what stands in the way."""
     seen = "The examples have no test zone, so nothing was judged." if not zone.num_rows else (
         f"Judged on {zone.num_rows:,} predictions at {zone.num_times:,} decision times, "

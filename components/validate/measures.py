@@ -1,12 +1,13 @@
-"""The quantities that gates ask about, each with one-sided confidence bounds.
+"""What gates ask about, with one-sided confidence bounds; below, the quantities of a direction.
 
 Bounds are percentiles of the stationary bootstrap (Politis and Romano 1994) over decision times, all symbols
 of a time together. A quantity is a function of weights (samples, times): how often each time occurs.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from components.trading.statistics import (
     ranks,
     weighted_auc,
 )
-from components.validate.zone import Zone
+from components.validate.zone import Index, Rows, Zone
 
 MAX_SHIFTS = 999
 
@@ -48,17 +49,20 @@ class Measured:
     note: str
 
 
+def longest_block(zone: Rows[Any], series: Iterable[Array]) -> float:
+    """Return the mean block, in decision times: the longest that any series asks for, at least n^(1/3)."""
+    return max(zone.num_times ** (1 / 3), *(optimal_block_length(one) for one in series))
+
+
 def block_length(zone: Zone, costs: CostConfig) -> float:
     """Return the mean block, in decision times: the longest that any judged series asks for, at least n^(1/3)."""
     table = zone.predictions
-    rows = zone.per_time(np.ones(zone.num_rows))
-    loss = zone.per_time(log_loss_rows(table.label, table.probability)) / rows
-    order = zone.per_time((table.label - table.label.mean()) * ranks(table.probability)) / rows
-    traded = backtest(table, costs).net
-    return max(zone.num_times ** (1 / 3), *(optimal_block_length(series) for series in (loss, order, traded)))
+    loss = zone.per_time(log_loss_rows(table.label, table.probability)) / zone.rows_per_time
+    order = zone.per_time((table.label - table.label.mean()) * ranks(table.probability)) / zone.rows_per_time
+    return longest_block(zone, (loss, order, backtest(table, costs).net))
 
 
-def bounded(quantity: Quantity, zone: Zone, config: JudgeConfig, *, block: float) -> Measured:
+def bounded(quantity: Quantity, zone: Rows[Any], config: JudgeConfig, *, block: float) -> Measured:
     """Return the quantity with percentile bounds; a resample that leaves it undefined counts as the worst."""
     histories = bootstrap_weights(
         zone.num_times,
@@ -85,7 +89,7 @@ def ranking(zone: Zone) -> Quantity:
 def precision_lift(zone: Zone) -> Quantity:
     """Return precision minus the share of rising bars: what an always-long model cannot have."""
     label = zone.predictions.label
-    rows, ups = zone.per_time(np.ones(zone.num_rows)), zone.per_time(label)
+    rows, ups = zone.rows_per_time, zone.per_time(label)
     signals, hits = zone.per_time(zone.signal), zone.per_time(label * zone.signal)
     note = f"precision {hits.sum() / signals.sum():.3f}, base rate {ups.sum() / rows.sum():.3f}"
     return Quantity(lambda weights: (weights @ hits) / (weights @ signals) - (weights @ ups) / (weights @ rows), note)
@@ -94,7 +98,7 @@ def precision_lift(zone: Zone) -> Quantity:
 def log_loss_skill(zone: Zone) -> Quantity:
     """Return 1 - log loss / log loss of the base rate *of this zone*, a peer that no model could have known."""
     table = zone.predictions
-    rows, ups = zone.per_time(np.ones(zone.num_rows)), zone.per_time(table.label)
+    rows, ups = zone.rows_per_time, zone.per_time(table.label)
     losses = zone.per_time(log_loss_rows(table.label, table.probability))
 
     def skill(weights: Array) -> Array:
@@ -125,32 +129,51 @@ def excess_loss(zone: Zone, champion: Zone) -> Quantity:
     """Return the log loss minus the champion's; both zones hold the same rows."""
     label = zone.predictions.label
     mine = log_loss_rows(label, zone.predictions.probability)
-    theirs = log_loss_rows(label, champion.predictions.probability)
-    worse, rows = zone.per_time(mine - theirs), zone.per_time(np.ones(zone.num_rows))
+    return mean_excess(zone, mine, log_loss_rows(label, champion.predictions.probability))
+
+
+def mean_excess(zone: Rows[Any], mine: Array, theirs: Array) -> Quantity:
+    """Return the mean loss minus the champion's, from the losses of the same rows."""
+    worse, rows = zone.per_time(mine - theirs), zone.rows_per_time
     same = "; every prediction equals the champion's" if np.array_equal(mine, theirs) else ""
     note = f"log loss {mine.mean():.4f}, the champion's {theirs.mean():.4f} on {zone.num_rows:,} common rows{same}"
     return Quantity(lambda weights: weights @ worse / (weights @ rows), note)
 
 
 def placebo(zone: Zone, *, level: float, seed: int) -> Measured:
+    """Return the share of time-shifted label sets that the predictions rank as well as the real ones."""
+    score, label = ranks(zone.predictions.probability), zone.predictions.label
+    return shifted_share(zone, lambda given: auc_of_ranks(label[given], score), name="AUC", level=level, seed=seed)
+
+
+def shifted_share(
+    zone: Rows[Any],
+    fit: Callable[[Index], float],
+    *,
+    name: str,
+    level: float,
+    seed: int,
+    undefined: str = "all labels are the same",
+) -> Measured:
     """Return the share of time-shifted label sets that the predictions fit as well as the real ones.
 
     All symbols shift alike, by a quarter to three quarters of their rows, where slow signals have faded.
+    ``fit`` says, higher is better, how the predictions fit if each row is given the label of the row named; where
+    it is not a number, ``undefined`` says why.
     """
     table, rng = zone.predictions, np.random.default_rng(seed)
     order = np.lexsort((zone.time, table.symbol))
-    score, label = ranks(table.probability)[order], table.label[order]
     _, first, length = np.unique(table.symbol[order], return_index=True, return_counts=True)
     start, size = np.repeat(first, length), np.repeat(length, length)
-    place = np.arange(label.size) - start
+    place, back = np.arange(order.size) - start, np.argsort(order)
     shifts = np.arange(math.ceil(zone.num_times / 4), 3 * zone.num_times // 4 + 1)
     if shifts.size > MAX_SHIFTS:
         shifts = rng.choice(shifts, MAX_SHIFTS, replace=False)
-    real = auc_of_ranks(label, score)
-    shifted = np.array([auc_of_ranks(label[start + (place + shift) % size], score) for shift in shifts])
+    real = fit(np.arange(order.size))
     if not math.isfinite(real):
-        return Measured(math.nan, math.nan, math.nan, "all labels are the same")
+        return Measured(math.nan, math.nan, math.nan, undefined)
+    shifted = np.array([fit(order[start + (place + shift) % size][back]) for shift in shifts])
     share = float((1 + np.count_nonzero(shifted >= real)) / (1 + shifts.size))
     limit = float(np.quantile(shifted, 1 - level))
-    note = f"AUC {real:.3f}; {1 - level:.0%} of {shifts.size} shifts stay at or below {limit:.3f}"
+    note = f"{name} {real:.3f}; {1 - level:.0%} of {shifts.size} shifts stay at or below {limit:.3f}"
     return Measured(share, share, share, note)

@@ -1,6 +1,7 @@
-"""What is measured on a zone: classification, trading and calibration, each number with its zone."""
+"""What is measured on a zone of directions: classification, trading and calibration, each number with its zone."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,18 +9,18 @@ import numpy as np
 from components.core.verdict import Measurement
 from components.trading.backtest import Book
 from components.trading.confusion import Confusion
-from components.trading.statistics import auc, log_loss_rows, wilson_interval
+from components.trading.statistics import Array, auc, log_loss_rows, wilson_interval
 from components.validate.zone import Zone
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Rows of similar probability, and how often they rose."""
+    """Rows of similar probability, and how often what was said came."""
 
     probability: float
     """Mean of the probabilities."""
     share: float
-    """Share of the rows that rose."""
+    """Share of the rows on which it came."""
     lower: float
     """Wilson bound of the share."""
     upper: float
@@ -34,14 +35,18 @@ def confusion(zone: Zone) -> Confusion:
 
 def reliability(zone: Zone, *, num_bins: int = 10) -> list[Bin]:
     """Return bins of equal numbers of rows, from low to high probability."""
-    table = zone.predictions
-    order = np.argsort(table.probability, kind="stable")
+    return bins_of(zone.predictions.probability, zone.predictions.label, num_bins=num_bins)
+
+
+def bins_of(probability: Array, happened: Array, *, num_bins: int) -> list[Bin]:
+    """Return bins of equal numbers of rows, from low to high probability; ``happened`` is 1 or 0."""
+    order = np.argsort(probability, kind="stable")
     parts = [part for part in np.array_split(order, num_bins) if part.size]
     bins: list[Bin] = []
     for part in parts:
-        rose = int(table.label[part].sum())
-        lower, upper = wilson_interval(rose, part.size)
-        bins.append(Bin(float(table.probability[part].mean()), rose / part.size, lower, upper, part.size))
+        count = int(happened[part].sum())
+        lower, upper = wilson_interval(count, part.size)
+        bins.append(Bin(float(probability[part].mean()), count / part.size, lower, upper, part.size))
     return bins
 
 
@@ -69,7 +74,12 @@ def measure(
         numbers |= book.summary(bars_per_year=bars_per_year)
         held = baseline.summary(bars_per_year=bars_per_year)
         numbers |= {f"hold_{key}": number for key, number in held.items()}
+    return measurements(numbers, name)
+
+
+def measurements(numbers: Mapping[str, float], zone: str) -> dict[str, Measurement]:
+    """Return the numbers with their zone; null where one is not finite."""
     return {
-        key: Measurement(zone=name, value=float(number) if math.isfinite(number) else None)
+        key: Measurement(zone=zone, value=float(number) if math.isfinite(number) else None)
         for key, number in numbers.items()
     }

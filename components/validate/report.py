@@ -6,26 +6,7 @@ from components.core.page import DASH, page, text, tiles
 from components.core.verdict import GateResult, Outcome
 from components.validate.charts import interval_mark
 from components.validate.gates import times_needed
-from components.validate.sections import (
-    Findings,
-    confusion_figure,
-    data_section,
-    equity_figures,
-    metrics_table,
-    origin_table,
-    reliability_figure,
-    trading_table,
-    training_figure,
-)
-
-FORMS = {
-    "precision_lift": "+.3f",
-    "auc": ".3f",
-    "log_loss_skill": "+.2%",
-    "net_sharpe": "+.2f",
-    "placebo": ".3f",
-    "champion_log_loss": "+.4f",
-}
+from components.validate.sections import FORMS, Findings, data_section, origin_table, training_figure
 
 _CLASS: dict[Outcome, str] = {"pass": "pass", "fail": "fail", "insufficient evidence": "open"}
 _HEADLINE: dict[Outcome, str] = {
@@ -58,32 +39,12 @@ def render(findings: Findings) -> str:
 
 
 def _tiles(findings: Findings) -> str:
-    gates = {gate.metric: gate for gate in findings.verdict.gates}
-
-    def edge(metric: str) -> str:
-        gate = gates.get(metric)
-        return f"at least {text(gate.lower, FORMS[metric])}" if gate and gate.lower is not None else "no bound"
-
-    items = [
-        ("AUC", text(findings.value("auc"), ".3f"), f"{edge('auc')}; chance is 0.500"),
-        (
-            "Precision",
-            text(findings.value("precision"), ".3f"),
-            f"base rate {text(findings.value('base_rate'), '.3f')}",
-        ),
-        ("Net Sharpe", text(findings.value("sharpe"), "+.2f"), f"{edge('net_sharpe')}; after costs"),
-        (
-            "Net return",
-            text(findings.value("total_return"), "+.1%"),
-            f"hold {text(findings.value('hold_total_return'), '+.1%')}",
-        ),
-        (
-            "Test rows",
-            text(findings.value("rows"), ",.0f"),
-            f"{text(findings.value('timestamps'), ',.0f')} decision times",
-        ),
-    ]
-    return tiles(items)
+    size = (
+        "Test rows",
+        text(findings.value("rows"), ",.0f"),
+        f"{text(findings.value('timestamps'), ',.0f')} decision times",
+    )
+    return tiles([*findings.evidence.tiles(findings), size])
 
 
 def _gate_row(gate: GateResult) -> str:
@@ -138,13 +99,6 @@ def _wishes(findings: Findings) -> str:
 
 
 def _evidence(findings: Findings) -> str:
-    if not (findings.usable and findings.zone.num_rows):
-        return f"<h2>Training</h2><div class=grid>{training_figure(findings)}</div>"
-    costs = findings.verdict.judge.costs
-    return (
-        f'<h2>Evidence</h2><div class="grid"><div>{equity_figures(findings)}{confusion_figure(findings)}</div>'
-        f"<div>{reliability_figure(findings)}{training_figure(findings)}</div></div>"
-        f"<h2>Classification on the test zone</h2>{metrics_table(findings)}"
-        f"<h2>Costs and turnover on the test zone</h2>{trading_table(findings)}"
-        f'<p class="soft">Each side pays {costs.commission:.3%} commission and {costs.slippage:.3%} slippage.</p>'
-    )
+    if findings.usable and findings.zone.num_rows:
+        return findings.evidence.body(findings)
+    return f"<h2>Training</h2><div class=grid>{training_figure(findings)}</div>"

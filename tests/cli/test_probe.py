@@ -12,14 +12,16 @@ from click.testing import CliRunner, Result
 from feast import FeatureStore
 
 from cli.main import qf
-from cli.shipped import technical, training_rows
+from cli.shipped import features, joined_rows, technical, training_rows
 from components.core import family as families
 from components.core.errors import BAD_DATA, DataError, QuantfoundryError
-from components.market.probes.restate import recorded, restate, restatement_time, rewritten
+from components.market.knowledge import recorded
+from components.market.probes.lookahead import rewritten
+from components.market.probes.restate import restate, restatement_time
 from components.market.readers import read_bars
 from components.market.synthetic import MarketSpec, market
+from feature_repo.definitions import CHARACTERISTICS_VIEW, RETURNS_VIEW, SPECTRAL_VIEW, TECHNICAL_VIEW, UNITS
 
-pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
 SOURCE = "synthetic://planted?symbols=3&days=400"
 BARS = market(MarketSpec(symbols=3, days=400))
 AT = restatement_time(BARS)
@@ -94,6 +96,33 @@ def test_rows_that_are_repeated_or_lost_are_named() -> None:
     assert "1 of 204 training rows are gone" in finding.problem
 
 
+def every_view(bars: pa.Table) -> pa.Table:
+    return features(bars, "daily")
+
+
+def overwritten(table: pa.Table, view: str) -> pa.Table:
+    """Return the features as if the store of one view kept only its newest values."""
+    frame = table.to_pandas()
+    last = newest(table).to_pandas().set_index(["symbol", "timestamp"])
+    columns = list(UNITS[view])
+    frame[columns] = last.loc[pd.MultiIndex.from_frame(frame[["symbol", "timestamp"]]), columns].to_numpy()
+    return pa.Table.from_pandas(frame, schema=table.schema, preserve_index=False)
+
+
+@pytest.mark.parametrize("view", [TECHNICAL_VIEW, SPECTRAL_VIEW, RETURNS_VIEW, CHARACTERISTICS_VIEW])
+def test_a_view_that_overwrites_is_named_by_all_its_columns(view: str) -> None:
+    bars = market(MarketSpec(symbols=3, days=480))
+    report = restate(every_view, lambda table: joined_rows(overwritten(table, view)), bars, restatement_time(bars))
+    labels = {"label", "forward_return"} if view == TECHNICAL_VIEW else set[str]()  # which are made of its prices
+    assert {finding.column for finding in report.findings} == set(UNITS[view]) | labels
+
+
+def test_the_features_of_every_view_stay_as_they_were_and_an_empty_column_is_told() -> None:
+    report = restate(every_view, joined_rows, BARS, AT)
+    assert not report.findings
+    assert "of liquidity_regime no value by then" in report.checked[0]
+
+
 def test_a_restatement_before_any_decision_proves_nothing_and_says_so() -> None:
     early = BARS["known_at"].to_numpy()[100]
     with pytest.raises(DataError, match="0 training rows were decided before"):
@@ -105,8 +134,8 @@ def test_the_recorded_history_holds_both_versions_by_hand() -> None:
     old = BARS["known_at"].to_numpy() < AT
     target = np.zeros(BARS.num_rows, dtype=np.bool_)
     target[260] = True  # the first symbol, six days before the restatement
-    history, num_restated = recorded(before, technical(rewritten(BARS, target, np.random.default_rng(0))), AT)
-    assert (num_restated, history.num_rows) == (7, BARS.num_rows + 7)  # its averages carry it to the days after
+    history = recorded(before, before, technical(rewritten(BARS, target, np.random.default_rng(0))), AT)
+    assert history.num_rows == BARS.num_rows + 7  # its averages carry it to the days after
     assert history.slice(0, int(old.sum())).to_pandas().equals(before.filter(pa.array(old)).to_pandas())
     restated = history.slice(int(old.sum()), 7)
     assert set(restated["created"].to_numpy()) == {AT}

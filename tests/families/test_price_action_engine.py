@@ -18,7 +18,10 @@ from components.core.errors import InterruptedRunError, RecipeError
 from components.core.files import read_json
 from components.core.run_context import RunContext
 from components.families.price_action.config import PriceActionConfig
+from components.families.price_action.model import PriceActionTransformer
 from components.families.price_action.train import train
+from components.learning.checkpoint import CheckpointStore
+from components.learning.dropout import MaskPool
 from components.learning.spool import SPOOL
 
 Config = Callable[..., PriceActionConfig]
@@ -129,6 +132,40 @@ def test_with_masks_from_a_pool_a_killed_training_ends_in_the_same_bits(
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-1] == whole.digest
     assert int(done.stdout.split("kills ")[1].split()[0]) >= 2
+
+
+def test_a_checkpoint_holds_all_that_a_resume_needs(
+    tiny_config: Config, tiny_examples: Path, tmp_path: Path, make_run: Run
+) -> None:
+    run = make_run("stopped")
+    with pytest.raises(InterruptedRunError):
+        train(tiny_config(train=POOL), tiny_examples, tmp_path / "out", stopped(run, 40))
+    [folder] = (path for path in run.checkpoints.iterdir() if path.is_dir())
+    found = CheckpointStore(folder, log=run.log).newest()
+    assert found is not None
+    assert found.values["epoch"] == 1
+    assert found.values["batch"] > 0
+    assert found.values["step"] > found.values["batch"]
+    assert found.values["num_lines"] == found.values["step"] + 1
+    assert found.values["stopping"] == {"best": found.values["history"]["val_loss"][0], "epochs_without_gain": 0}
+    assert found.values["norms"]["steps"] == found.values["batch"]
+    assert {name.split(".")[0] for name in found.tensors} == {"model", "best", "optimizer", "rng", "pool"}
+    assert found.tensors["rng.0.cpu"].dtype == found.tensors["pool.0.places"].dtype == torch.uint8
+
+
+def test_masks_that_drop_nothing_give_the_published_network() -> None:
+    torch.manual_seed(0)
+    config = PriceActionConfig.parse({"model": {"dropout": 0.0}}, name="test")
+    model = PriceActionTransformer(config.model, num_features=14, window=64)
+    windows = torch.randn(8, 64, 14)
+    masks = MaskPool(0.0, num_elements=2**20, seed=0, device=torch.device("cpu")).draw(model.num_sites)
+    found, wanted = model.logits(windows, masks=masks), model.logits(windows)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-6)
+    for ours, plain in zip(
+        *(torch.autograd.grad(logits.square().sum(), list(model.parameters())) for logits in (found, wanted)),
+        strict=True,
+    ):
+        assert float((ours - plain).norm()) <= 1e-5 * float(plain.norm()) + 1e-7
 
 
 def test_a_schedule_is_followed_also_after_a_resume(

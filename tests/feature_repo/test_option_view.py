@@ -17,7 +17,6 @@ from feature_repo.definitions import OPTIONS_VIEW, definitions
 from feature_repo.place import Place
 from feature_repo.store import apply, open_store
 
-pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
 SPEC = MarketSpec(symbols=2, days=300)
 DAYS = 4
 

@@ -26,7 +26,6 @@ from feature_repo.store import apply, materialize, open_store
 pytestmark = [
     pytest.mark.services,
     pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:Exception ignored.*BaseConnection:pytest.PytestUnraisableExceptionWarning"),
 ]
 FIRST, LAST = datetime(2024, 1, 1, 22, tzinfo=UTC), datetime(2024, 1, 20, 22, tzinfo=UTC)
@@ -120,6 +119,24 @@ def test_an_old_online_value_is_stale_and_not_served(features: Path, tmp_path: P
     assert materialize(store, place, views=["technical_v1"], first=FIRST, last=LAST)
     [row] = read_online(store, "price_action_v1", ["AAA"], now=LAST + 5 * DAY, max_age=4 * DAY)
     assert (row.features, row.reason, row.event_timestamp) == (None, "stale", LAST)
+
+
+def test_a_restated_value_wins_in_redis_and_one_of_an_older_day_does_not(
+    features: Path, tmp_path: Path, redis: str
+) -> None:
+    place = Place.of(tmp_path / "feast", {REDIS: redis})
+    store = open_store(place, "restated")
+    apply(store, place, features)
+    assert materialize(store, place, views=["technical_v1"], first=FIRST, last=LAST)
+    table = pd.read_parquet(features / "technical_v1.parquet")
+    versions = [table.iloc[[-2]].assign(close=-2.0, created=LAST + 2 * DAY)]
+    versions.append(table.iloc[[-1]].assign(close=-1.0, created=LAST + DAY))
+    pd.concat([table, *versions]).to_parquet(features / "technical_v1.parquet")
+    for last in (LAST + DAY, LAST + 2 * DAY):
+        assert materialize(store, place, views=["technical_v1"], first=FIRST, last=last)
+        [row] = read_online(store, "price_action_v1", ["AAA"], now=LAST, max_age=DAY)
+        assert row.features is not None
+        assert (row.features["close"], row.event_timestamp) == (-1.0, LAST)
 
 
 def _apply(folder: str, features: Path, registry: str, number: int) -> None:

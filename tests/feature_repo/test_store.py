@@ -15,7 +15,6 @@ from feature_repo.online import read_online
 from feature_repo.place import Place
 from feature_repo.store import apply, materialize, open_store, point_in_time, require
 
-pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
 FIRST, LAST = datetime(2024, 1, 1, 22, tzinfo=UTC), datetime(2024, 1, 20, 22, tzinfo=UTC)
 
 

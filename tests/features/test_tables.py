@@ -27,7 +27,6 @@ from feature_repo.definitions import (
 from feature_repo.place import Place
 from feature_repo.store import apply, materialize, open_store
 
-pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
 ASOF = datetime(2030, 1, 1, tzinfo=UTC)
 FACTS = {"dataset": "synthetic", "source": "synthetic://planted", "interval": "daily", "digest": "0" * 64}
 

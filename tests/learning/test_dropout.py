@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from components.learning.dropout import SITES_PER_LAYER, MaskPool, Masks, encode
+from components.learning.dropout import SITES_PER_LAYER, MaskPool, Masks, encode, mask_pool
 from components.learning.gradient import run_stack
+from components.learning.settings import MaskConfig
 
 CPU = torch.device("cpu")
 
@@ -57,9 +58,10 @@ def test_all_places_of_the_pool_are_read() -> None:
         assert torch.equal(source.read(place, like), whole[start : start + 128])
 
 
-def test_relu_and_mask_in_place_have_the_gradient_of_relu_and_mask() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_relu_and_mask_in_place_have_the_gradient_of_relu_and_mask(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    linear, inputs, masks = nn.Linear(6, 50), torch.randn(40, 6), pool().draw(1)
+    linear, inputs, masks = nn.Linear(6, 50, dtype=dtype), torch.randn(40, 6, dtype=dtype), pool().draw(1)
     fused = masks.drop_relu(0, linear(inputs))
     plain = masks.drop(0, torch.relu(linear(inputs)))
     assert torch.equal(fused, plain)
@@ -98,6 +100,24 @@ def test_16_bits_have_a_mask_in_16_bits() -> None:
     dropped = masks.drop(0, torch.ones(100, dtype=torch.bfloat16))
     assert dropped.dtype == torch.bfloat16
     assert torch.equal(dropped.float(), masks.drop(0, torch.ones(100)))
+
+
+@pytest.mark.parametrize(
+    ("source", "device", "share", "pooled"),
+    [
+        ("auto", "cpu", 0.1, True),
+        ("auto", "meta", 0.1, False),
+        ("pool", "meta", 0.1, True),
+        ("fresh", "cpu", 0.1, False),
+        ("pool", "cpu", 0.0, False),
+    ],
+)
+def test_a_pool_is_made_where_it_is_asked_for_or_pays(source: str, device: str, share: float, pooled: bool) -> None:
+    config = MaskConfig.parse({"source": source, "pool_elements": 64}, name="test")
+    found = mask_pool(config, share, largest=500, seed=0, device=torch.device(device))
+    assert (found is not None) == pooled
+    if found is not None:
+        assert found.read(0.0, torch.ones(1000, device=device)).shape == (1000,)
 
 
 def test_a_pool_that_is_too_small_says_so() -> None:

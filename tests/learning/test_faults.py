@@ -18,6 +18,12 @@ def test_out_of_memory_names_the_next_batch(batch: int, smaller: int) -> None:
     assert caught.value.exit_code == BAD_DATA
 
 
+@pytest.mark.promise("S4-97")
+def test_out_of_memory_names_gradient_checkpointing() -> None:
+    with pytest.raises(OutOfMemoryError, match=r"Set train\.gradient\.segments=4"), memory_advice(batch=32):
+        torch.empty(2**50)
+
+
 def test_another_error_passes_through() -> None:
     with pytest.raises(RuntimeError, match="shape"), memory_advice(batch=32):
         torch.zeros(2).reshape(3)

@@ -77,7 +77,6 @@ def test_constant_is_the_base_to_the_bit() -> None:
 METRICS = [1.0, 0.9, 0.95, 0.9, 0.89999, 0.91, 0.93, 0.8, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9]
 
 
-@pytest.mark.promise("S4-96")
 @pytest.mark.parametrize("mode", ["min", "max"])
 @pytest.mark.parametrize("patience", [0, 2, 5])
 def test_plateau_is_torchs(mode: str, patience: int) -> None:

@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from components.trading.statistics import (
     auc,
     bootstrap_weights,
+    class_log_loss_rows,
     log_loss_rows,
     optimal_block_length,
     ranks,
@@ -131,3 +132,14 @@ def test_sharpe_ratio_by_hand() -> None:
     )
     assert math.isnan(sharpe_ratio(np.zeros(5), periods_per_year=252.0))
     assert math.isnan(sharpe_ratio(np.array([0.1]), periods_per_year=252.0))
+
+
+def test_the_log_loss_of_classes_agrees_with_scikit_learn_and_of_two_classes_with_that_of_a_direction() -> None:
+    probability = np.array([[0.2, 0.5, 0.3], [0.9, 0.05, 0.05], [0.0, 0.0, 1.0]])
+    label = np.array([1, 0, 2])
+    rows = class_log_loss_rows(label, probability)
+    assert rows.mean() == pytest.approx(log_loss(label, probability), abs=1e-12)
+    assert class_log_loss_rows(np.array([0]), probability[2:])[0] == pytest.approx(36.04, abs=0.01)  # sure and wrong
+    up = np.array([0.3, 0.8])
+    two = class_log_loss_rows(np.array([1, 0]), np.stack([1 - up, up], axis=1))
+    np.testing.assert_allclose(two, log_loss_rows(np.array([1.0, 0.0]), up), rtol=1e-12)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import NormalDist
 from types import ModuleType
 
 import numpy as np
@@ -15,11 +16,17 @@ from components.core.family import Family, Resources
 from components.core.files import write_json
 from components.core.run_context import RunContext
 from components.core.workspace import Workspace
-from components.market.predictions import Predictions
+from components.market.predictions import ClassPredictions, Predictions, ScorePredictions
+from components.validate.kinds import Table
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 
 MakeZone = Callable[..., Predictions]
+MakeClasses = Callable[..., ClassPredictions]
+MakeScores = Callable[..., ScorePredictions]
+
+REGIMES = ("calm_uptrend", "risk_on_trend", "risk_off_trend", "choppy", "high_vol_panic")
+HORIZON = 5
 
 
 def _make_zone(
@@ -50,19 +57,83 @@ def make_zone() -> MakeZone:
     return _make_zone
 
 
+def _slow(rng: np.random.Generator, shape: tuple[int, ...], persistence: float) -> np.ndarray:
+    """Return standard normal series along the first axis, each remembering ``persistence`` of the step before."""
+    series = rng.standard_normal(shape)
+    for t in range(1, shape[0]):
+        series[t] = persistence * series[t - 1] + np.sqrt(1 - persistence**2) * series[t]
+    return series
+
+
+def _panel_of(num_times: int, num_symbols: int) -> dict:
+    times = np.datetime64("2024-01-01", "us") + np.arange(num_times) * np.timedelta64(1, "D")
+    return {
+        "symbols": tuple(f"SYM{code}" for code in range(num_symbols)),
+        "symbol": np.tile(np.arange(num_symbols), num_times),
+        "timestamp": np.repeat(times, num_symbols),
+        "horizon": HORIZON,
+    }
+
+
+def _make_classes(
+    *, num_times: int = 400, num_symbols: int = 1, seed: int = 0, sureness: float = 2.5
+) -> ClassPredictions:
+    """Return a zone whose classes are drawn from slow probabilities, which the model knows; the labels overlap."""
+    rng = np.random.default_rng(seed)
+    shape = (num_times + HORIZON, num_symbols)
+    odds = np.exp(sureness * _slow(rng, (*shape, len(REGIMES)), 0.95))
+    probability = odds / odds.sum(axis=-1, keepdims=True)
+    luck = np.vectorize(NormalDist().cdf)(_slow(rng, shape, 0.8))
+    drawn = (luck[..., None] > probability.cumsum(axis=-1)[..., :-1]).sum(axis=-1)
+    return ClassPredictions(
+        **_panel_of(num_times, num_symbols),
+        classes=REGIMES,
+        probability=probability[HORIZON:].reshape(-1, len(REGIMES)),
+        label=drawn[HORIZON:].ravel(),
+        now=drawn[:-HORIZON].ravel(),
+    )
+
+
+def _make_scores(*, num_times: int = 300, num_symbols: int = 4, seed: int = 0, noise: float = 0.1) -> ScorePredictions:
+    """Return a zone whose scores wander slowly; the model knows them up to ``noise``."""
+    rng = np.random.default_rng(seed)
+    slow = _slow(rng, (num_times + HORIZON, num_symbols), 0.9)
+    score = 1 / (1 + np.exp(-slow))
+    label = score[HORIZON:].ravel()
+    return ScorePredictions(
+        **_panel_of(num_times, num_symbols),
+        score=np.clip(label + noise * rng.standard_normal(label.size), 0, 1),
+        label=label,
+        now=score[:-HORIZON].ravel(),
+        error=0.4 * rng.chisquare(4, label.size) / 4,
+    )
+
+
+@pytest.fixture(scope="session")
+def make_classes() -> MakeClasses:
+    return _make_classes
+
+
+@pytest.fixture(scope="session")
+def make_scores() -> MakeScores:
+    return _make_scores
+
+
 @dataclass(frozen=True, kw_only=True)
 class StoredFamily(Family):
-    """A family whose bundles hold their answers: the judge needs nothing but ``predict``."""
+    """A family whose bundles hold their answers, by zone: the judge needs nothing but ``predict``."""
 
-    answers: dict[str, Predictions]
+    answers: dict[str, Table | dict[str, Table]]
 
     def module(self, name: str) -> ModuleType:
         module = ModuleType(name)
 
-        def predict(bundle: Bundle, examples: Path, *, zone: str, threads: int) -> Predictions:
+        def predict(bundle: Bundle, examples: Path, *, zone: str, threads: int) -> Table:
             assert (examples / "manifest.json").exists()
-            assert (zone, threads) == ("test", 1)
-            return self.answers[bundle.digest]
+            assert threads == 1
+            answer = self.answers[bundle.digest]
+            zones = answer if isinstance(answer, dict) else {"test": answer}
+            return zones[zone]
 
         module.predict = predict  # type: ignore[attr-defined]
         return module
@@ -79,7 +150,7 @@ class Bench:
         workspace = Workspace.at(str(self.folder / "root"))
         return RunContext(step="validate", run_key="r1", workspace=workspace, clock=lambda: NOON)
 
-    def examples(self, predictions: Predictions | None) -> Path:
+    def examples(self, predictions: Table | None) -> Path:
         folder = self.folder / "examples"
         zones = {"train": {"rows": 3000, "timestamps": 600, "first": "2021-01-01", "last": "2022-12-31"}}
         if predictions is not None:
@@ -113,7 +184,7 @@ class Bench:
             notes={"torch": "2.13.0"},
         )
 
-    def family(self, answers: dict[str, Predictions]) -> StoredFamily:
+    def family(self, answers: dict[str, Table | dict[str, Table]]) -> StoredFamily:
         return StoredFamily(
             name="stored",
             title="Stored answers: a family of tests",

@@ -34,7 +34,7 @@ from components.learning.checkpoint import (
     optimizer_tensors,
     restore_optimizer,
 )
-from components.learning.dropout import MaskPool, Masks
+from components.learning.dropout import Masks, mask_pool
 from components.learning.events import GRADIENT_NORM, LEARNING_RATE
 from components.learning.faults import checked_loss
 from components.learning.gradient import clip_gradient, parts
@@ -62,18 +62,10 @@ class _LogOdds(nn.Module):
         return self.model.logits(windows, masks=masks, segments=segments)
 
 
-def _mask_pool(config: PriceActionConfig, device: torch.device, world: World) -> MaskPool | None:
-    """Return the masks of dropout, twice as large as the largest one; None where each is drawn anew."""
-    train, model, window = config.train, config.model, config.data.window
-    if train.masks.source == "fresh" or model.dropout == 0:
-        return None
-    largest = train.batch * window * max(model.feed_forward, model.d_model, model.heads * window)
-    return MaskPool(
-        model.dropout,
-        num_elements=max(train.masks.pool_elements, 2 * largest),
-        seed=world.seed(config.seed),
-        device=device,
-    )
+def _largest_mask(config: PriceActionConfig) -> int:
+    """Return the number of elements of the largest dropout mask of one batch."""
+    model, window = config.model, config.data.window
+    return config.train.batch * window * max(model.feed_forward, model.d_model, model.heads * window)
 
 
 class Fit:
@@ -94,13 +86,20 @@ class Fit:
         self.model = PriceActionTransformer(config.model, num_features=num_features, window=config.data.window)
         self.model.to(device)
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=config.train.lr, weight_decay=config.train.weight_decay
+            self.model.parameters(), lr=config.train.lr, weight_decay=config.train.weight_decay, fused=True
         )
         self.best_weights: dict[str, Tensor] = {}
         self.position = Position()
         self._config, self._data, self._device, self._store, self._run = config, data, device, store, run
         self._precision = Precision(config.train.precision, device)
-        self._world, self._pool = world, _mask_pool(config, device, world)
+        self._world = world
+        self._pool = mask_pool(
+            config.train.masks,
+            config.model.dropout,
+            largest=_largest_mask(config),
+            seed=world.seed(config.seed),
+            device=device,
+        )
         self._reported = run.clock() - _REPORT_EVERY
         self._resume()
         self._replica = world.replica(_LogOdds(self.model), device)

@@ -29,3 +29,7 @@ class Report:
     """The table, view or family."""
     findings: tuple[Finding, ...]
     checked: tuple[str, ...]
+    summary: tuple[str, ...] = ()
+    """What to read first."""
+    notes: tuple[str, ...] = ()
+    """What is worth knowing and no fault."""

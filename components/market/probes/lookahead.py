@@ -17,12 +17,12 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from components.market.knowledge import KEYS, differs
 from components.market.probes import Finding, Report
 
 Compute = Callable[[pa.Table], pa.Table]
 Bools = npt.NDArray[np.bool_]
 
-KEYS: Final = ("symbol", "timestamp")
 CLAIMS: Final = ("event_timestamp", "created", "known_at")
 """Columns that say from when a row counts; the latest of them holds."""
 NUM_CUTS: Final = 4
@@ -108,10 +108,10 @@ def lookahead(
         for other in future.values():
             again = _indexed(compute(other), other).reindex(whole.index)
             for column, found in columns.items():
-                differs = past & _differs(whole[column].to_numpy(), again[column].to_numpy(), tolerance)
+                moved = past & _differs(whole[column].to_numpy(), again[column].to_numpy(), tolerance)
                 found.num_compared += int(np.count_nonzero(past & whole[column].notna().to_numpy()))
-                if differs.any():
-                    found.note(np.flatnonzero(differs), past, cut, whole.index)
+                if moved.any():
+                    found.note(np.flatnonzero(moved), past, cut, whole.index)
     checked = f"{len(columns)} columns, {len(whole):,} rows, bars after {len(cuts)} cuts changed and removed"
     return Report(name, _findings(columns, whole.index), (checked,))
 
@@ -136,11 +136,11 @@ def _indexed(table: pa.Table, bars: pa.Table) -> pd.DataFrame:
 
 
 def _differs(before: npt.NDArray[Any], after: npt.NDArray[Any], tolerance: float) -> Bools:
-    """Return where two columns differ; empty equals empty."""
-    differs = (before != after) & ~(pd.isna(before) & pd.isna(after))
+    """Return where two columns differ by more than the tolerance; empty equals empty."""
+    found = differs(before, after)
     if tolerance and before.dtype.kind == "f":
-        differs &= ~(np.abs(before - after) <= tolerance * np.abs(before))
-    return differs
+        found &= ~(np.abs(before - after) <= tolerance * np.abs(before))
+    return found
 
 
 def _bars_ahead(row: int, past: Bools, index: pd.Index) -> int:

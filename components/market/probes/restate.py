@@ -15,8 +15,9 @@ import pandas as pd
 import pyarrow as pa
 
 from components.core.errors import DataError
+from components.market.knowledge import KEYS, differs, recorded
 from components.market.probes import Finding, Report
-from components.market.probes.lookahead import KEYS, Compute, rewritten
+from components.market.probes.lookahead import Compute, rewritten
 
 SHARE: Final = 0.2
 """Of the old bars, how many are rewritten; averages carry them into most of the others."""
@@ -45,42 +46,20 @@ def restate(
     """
     before = features(bars)
     after = features(rewritten(bars, _chosen(bars, at, np.random.default_rng(seed)), np.random.default_rng(seed)))
-    history, num_restated = recorded(before, after, at)
+    history = recorded(before, before, after, at)
+    num_restated = history.num_rows - before.num_rows
     old, new = (_decided_before(examples(table), at) for table in (before, history))
     if len(old) == 0 or num_restated == 0:
         problem = f"{len(old)} training rows were decided before {at}, {num_restated} feature rows restated by then"
         raise DataError(problem, file=name, remedy="Give more bars, or a later time of the restatement")
     digests = digest(old), digest(new)
+    empty = ", ".join(str(name) for name in old.columns if old[name].isna().all())
     checked = (
         f"{num_restated:,} feature rows restated at {at} UTC, {len(old):,} training rows decided before that, "
-        f"digest {digests[0][:12]} before and {digests[1][:12]} after"
+        + (f"of {empty} no value by then, " if empty else "")
+        + f"digest {digests[0][:12]} before and {digests[1][:12]} after"
     )
     return Report(name, () if digests[0] == digests[1] else _differences(old, new), (checked,))
-
-
-def recorded(before: pa.Table, after: pa.Table, at: np.datetime64) -> tuple[pa.Table, int]:
-    """Return the history that a store holds after a restatement at ``at``, and how many rows it restated.
-
-    It has every row of ``before`` known by then, the rows of ``after`` that differ from them,
-    known from ``at``, and the rows of ``after`` that came later.
-
-    Raises:
-        ValueError: If the two tables do not have the same rows.
-    """
-    if not all(before[name].equals(after[name]) for name in (*KEYS, "event_timestamp", "created")):
-        raise ValueError("the features of restated bars have other rows than those of the bars")
-    past = np.maximum(before["event_timestamp"].to_numpy(), before["created"].to_numpy()) < at
-    differs = np.zeros(before.num_rows, dtype=np.bool_)
-    for name in before.column_names:
-        old, new = (table[name].to_pandas() for table in (before, after))
-        differs |= ((old != new) & ~(old.isna() & new.isna())).to_numpy()
-    restated = after.filter(pa.array(past & differs))
-    place = restated.column_names.index("created")
-    created = pa.array(np.full(restated.num_rows, at, dtype="datetime64[us]")).cast(pa.timestamp("us"))
-    kind = before.schema.field("created").type
-    restated = restated.set_column(place, "created", created.cast(kind))
-    parts = [before.filter(pa.array(past)), restated, after.filter(pa.array(~past))]
-    return pa.concat_tables(parts), restated.num_rows
 
 
 def digest(rows: pd.DataFrame) -> str:
@@ -122,13 +101,13 @@ def _differences(old: pd.DataFrame, new: pd.DataFrame) -> tuple[Finding, ...]:
         return (Finding(_CHECK, "all", None, problem, "Give every row the same columns, whatever is restated"),)
     findings: list[Finding] = []
     for name in old.columns:
-        differs = ((old[name] != new[name]) & ~(old[name].isna() & new[name].isna())).to_numpy()
-        if differs.any():
-            row = int(np.argmax(differs))
+        changed = differs(old[name].to_numpy(), new[name].to_numpy())
+        if changed.any():
+            row = int(np.argmax(changed))
             symbol, time = old.index[row]
             problem = (
                 f"{symbol} {time:%Y-%m-%dT%H:%M}Z was {old[name].iloc[row]}, is {new[name].iloc[row]} "
-                f"({int(differs.sum()):,} rows decided before the restatement changed)"
+                f"({int(changed.sum()):,} rows decided before the restatement changed)"
             )
             findings.append(Finding(_CHECK, str(name), row + 1, problem, _REMEDY))
     return tuple(findings)

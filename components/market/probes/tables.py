@@ -25,7 +25,7 @@ def tables(source: str) -> dict[str, pa.Table]:
         UsageError: If the source is of no known kind.
         DataError: If a file is missing, unreadable or too large.
     """
-    if source.startswith(f"{synthetic.SCHEME}:"):
+    if synthetic.is_synthetic(source):
         return {source: synthetic.market(synthetic.parse_source(source))}
     if "://" in source:
         raise UsageError(f"{source!r:.120}: want a path or {synthetic.SCHEME}://. Copy the data to this machine first")

@@ -1,0 +1,155 @@
+"""What is asked of classes, and how each number is computed.
+
+The peers are those who need no model: whoever knows the class now and how often classes followed each other
+in the training zone, and whoever knows how often each class comes in this very zone, which nobody could.
+"""
+
+import numpy as np
+
+from components.core.judge import JudgeConfig
+from components.trading.statistics import Array, class_log_loss_rows
+from components.validate.case import Questions
+from components.validate.measures import Measured, Quantity, longest_block, mean_excess, shifted_share
+from components.validate.zone import ClassZone, Flags, Index
+
+NUM_BINS = 5
+"""Bins of the calibration error; more of them find miscalibration in the noise of a short zone."""
+
+
+def block_length(zone: ClassZone, config: JudgeConfig) -> float:
+    """Return the mean block, in decision times: at least the horizon, over which labels overlap."""
+    right = zone.per_time(zone.said == zone.predictions.label) / zone.rows_per_time
+    loss = zone.per_time(losses(zone)) / zone.rows_per_time
+    return max(longest_block(zone, (loss, right)), float(zone.predictions.horizon))
+
+
+def by_class(zone: ClassZone, codes: Index, amounts: Array | Flags | None = None, *, num: int | None = None) -> Array:
+    """Return sums [time, code] of the amounts, or of rows, of the decision times."""
+    num = zone.num_classes if num is None else num
+    cells = np.bincount(zone.time * num + codes, amounts, zone.num_times * num)
+    return cells.reshape(zone.num_times, num).astype(np.float64)
+
+
+def losses(zone: ClassZone) -> Array:
+    """Return each row's log loss, in nats."""
+    return class_log_loss_rows(zone.predictions.label, zone.predictions.probability)
+
+
+def transitions(past: ClassZone) -> Array:
+    """Return the frequencies [class now, class that came] of the training zone.
+
+    To each class now, one row is added that is shared out by how often each class came, and to those one of
+    each class, so that nothing is impossible and the peer never loses for being too sure.
+    """
+    table, num_classes = past.predictions, past.num_classes
+    pairs = np.bincount(table.now * num_classes + table.label, minlength=num_classes**2)
+    counts = pairs.reshape(num_classes, num_classes).astype(np.float64)
+    shares = (counts.sum(axis=0) + 1) / (counts.sum() + num_classes)
+    frequencies: Array = (counts + shares) / (counts.sum(axis=1, keepdims=True) + 1)
+    return frequencies
+
+
+def transition_losses(zone: ClassZone, past: ClassZone) -> Array:
+    """Return each row's log loss of the peer who knows the class now and the transitions of the training zone."""
+    return class_log_loss_rows(zone.predictions.label, transitions(past)[zone.predictions.now])
+
+
+def log_loss_skill(zone: ClassZone, past: ClassZone) -> Quantity:
+    """Return 1 - log loss / log loss of the better peer, chosen anew in each resample."""
+    mine, known = losses(zone), transition_losses(zone, past)
+    model, peer, came = zone.per_time(mine), zone.per_time(known), by_class(zone, zone.predictions.label)
+
+    def skill(weights: Array) -> Array:
+        total = weights @ zone.rows_per_time
+        entropy = frequency_loss(weights @ came)
+        result: Array = 1 - weights @ model / total / np.minimum(weights @ peer / total, entropy)
+        return result
+
+    note = (
+        f"log loss {mine.mean():.4f}, of the transitions known from training {known.mean():.4f}, "
+        f"of the frequencies of this zone {float(frequency_loss(zone.num_came)):.4f}"
+    )
+    return Quantity(skill, note)
+
+
+def frequency_loss(came: Array | Index) -> Array:
+    """Return the log loss of saying how often each class comes, from counts whose last axis is the class."""
+    share = came / came.sum(axis=-1, keepdims=True)
+    entropy: Array = -(share * np.log(np.where(share > 0, share, 1.0))).sum(axis=-1)
+    return entropy
+
+
+def accuracy_lift(zone: ClassZone) -> Quantity:
+    """Return the accuracy minus that of saying that nothing changes."""
+    right, same = zone.said == zone.predictions.label, zone.predictions.now == zone.predictions.label
+    more, rows = zone.per_time(right.astype(np.float64) - same), zone.rows_per_time
+    note = f"accuracy {right.mean():.3f}, of saying that nothing changes {same.mean():.3f}"
+    return Quantity(lambda weights: weights @ more / (weights @ rows), note)
+
+
+def f1_of_each(right: Array, said: Array, came: Array) -> Array:
+    """Return 2 right / (said + came) for each class, 0 for one that was neither said nor came."""
+    both = said + came
+    result: Array = 2 * right / np.where(both > 0, both, 1.0)
+    return result
+
+
+def macro_f1_lift(zone: ClassZone) -> Quantity:
+    """Return the mean F1 of the classes minus that of guessing each class as often as it comes.
+
+    Such a guess of a class that comes with share p has precision p and recall p, so F1 is p, and the mean
+    over K classes is 1 / K.
+    """
+    label, guess = zone.predictions.label, 1 / zone.num_classes
+    hit, said, came = (by_class(zone, codes, only) for codes, only in (
+        (label, zone.said == label), (zone.said, None), (label, None)))  # fmt: skip
+    value = f1_of_each(hit.sum(axis=0), said.sum(axis=0), came.sum(axis=0)).mean()
+    return Quantity(
+        lambda weights: f1_of_each(weights @ hit, weights @ said, weights @ came).mean(axis=-1) - guess,
+        f"macro F1 {value:.3f}, of guessing by frequency {guess:.3f}",
+    )
+
+
+def bins_of(confidence: Array) -> Index:
+    """Return for each row its bin among at most ``NUM_BINS``, cut at quantiles; equal confidence, equal bin."""
+    cuts = np.unique(np.quantile(confidence, np.linspace(0, 1, NUM_BINS + 1)[1:-1]))
+    return np.searchsorted(cuts, confidence, side="right")
+
+
+def calibration_error(zone: ClassZone) -> Quantity:
+    """Return the expected calibration error of the likeliest class (Guo et al. 2017).
+
+    It is the mean, over bins of rows of like confidence, of how far confidence and accuracy are apart. Noise
+    only adds to it, and resampling adds again, so its upper bound is on the safe side.
+    """
+    confidence = zone.predictions.probability.max(axis=1)
+    right = zone.said == zone.predictions.label
+    gaps = by_class(zone, bins_of(confidence), confidence - right, num=NUM_BINS)
+    note = f"confidence {confidence.mean():.3f}, accuracy {right.mean():.3f}"
+    return Quantity(lambda weights: np.abs(weights @ gaps).sum(axis=-1) / (weights @ zone.rows_per_time), note)
+
+
+def excess_loss(zone: ClassZone, champion: ClassZone) -> Quantity:
+    """Return the log loss minus the champion's; both zones hold the same rows."""
+    return mean_excess(zone, losses(zone), losses(champion))
+
+
+def placebo(zone: ClassZone, *, level: float, seed: int) -> Measured:
+    """Return the share of time-shifted label sets that are as likely as the real ones."""
+    table, rows = zone.predictions, np.arange(zone.num_rows)
+    likely = -np.stack([class_log_loss_rows(np.full(rows.size, code), table.probability)
+                        for code in range(zone.num_classes)], axis=1)  # fmt: skip
+    return shifted_share(
+        zone, lambda given: float(likely[rows, table.label[given]].mean()),
+        name="log-likelihood", level=level, seed=seed,
+    )  # fmt: skip
+
+
+QUESTIONS: Questions = {
+    "class_log_loss_skill": lambda case, _: case.against_peers(log_loss_skill),
+    "class_accuracy_lift": lambda case, _: case.measure(accuracy_lift(case.zone)),
+    "macro_f1_lift": lambda case, _: case.measure(macro_f1_lift(case.zone)),
+    "class_ece": lambda case, _: case.measure(calibration_error(case.zone)),
+    "placebo": lambda case, gate: placebo(case.zone, level=gate.bound, seed=case.config.seed),
+    "champion_log_loss": lambda case, _: case.against_champion(excess_loss),
+}

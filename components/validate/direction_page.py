@@ -1,0 +1,184 @@
+"""What directions show in the metrics and the report: a book that trades them, hits and misses, honesty."""
+
+from dataclasses import dataclass, replace
+from html import escape
+from typing import ClassVar, Self
+
+import numpy as np
+
+from components.core.judge import JudgeConfig
+from components.core.page import table, text
+from components.core.verdict import Measurement
+from components.trading.backtest import Book, backtest, hold
+from components.trading.statistics import wilson_interval
+from components.validate.charts import Line, line_chart, reliability_chart
+from components.validate.metrics import confusion, measure, reliability
+from components.validate.sections import Findings, day_ticks, figure, legend, training_figure
+from components.validate.zone import Zone
+
+PUBLISHED_TARGETS = {"precision": 0.7, "f1": 0.5}
+"""Bands of the published system: text beside the numbers, never a gate."""
+
+
+@dataclass(frozen=True)
+class DirectionEvidence:
+    """A zone of directions, and what trading it brought."""
+
+    loss_unit: ClassVar[str] = " nats"
+    zone: Zone
+    book: Book
+    baseline: Book
+    """Buying and holding."""
+    bars_per_year: float
+    usable: bool
+
+    @classmethod
+    def of(cls, zone: Zone, _: Zone | None, config: JudgeConfig, *, bars_per_year: float) -> Self:
+        """Return the evidence; broken predictions are not traded."""
+        usable = not zone.defect()
+        nothing = replace(zone.rows(np.zeros(0, dtype=np.intp)).predictions, threshold=1.0)
+        traded = zone.predictions if usable else nothing
+        books = backtest(traded, config.costs), hold(traded, config.costs)
+        return cls(zone, *books, bars_per_year=bars_per_year, usable=usable)
+
+    def metrics(self, name: str) -> dict[str, Measurement]:
+        """Return what ``measure`` does."""
+        return measure(
+            self.zone, self.book, self.baseline, name=name, bars_per_year=self.bars_per_year, usable=self.usable
+        )
+
+    def tiles(self, findings: Findings) -> list[tuple[str, str, str]]:
+        """Return ranking, precision and money."""
+        return [
+            ("AUC", text(findings.value("auc"), ".3f"), f"{findings.edge('auc')}; chance is 0.500"),
+            (
+                "Precision",
+                text(findings.value("precision"), ".3f"),
+                f"base rate {text(findings.value('base_rate'), '.3f')}",
+            ),
+            ("Net Sharpe", text(findings.value("sharpe"), "+.2f"), f"{findings.edge('net_sharpe')}; after costs"),
+            (
+                "Net return",
+                text(findings.value("total_return"), "+.1%"),
+                f"hold {text(findings.value('hold_total_return'), '+.1%')}",
+            ),
+        ]
+
+    def body(self, findings: Findings) -> str:
+        """Return equity, hits, calibration, and the tables of metrics and costs."""
+        costs = findings.verdict.judge.costs
+        return (
+            f'<h2>Evidence</h2><div class="grid"><div>{equity_figures(self.book, self.baseline)}'
+            f"{confusion_figure(self.zone)}</div>"
+            f"<div>{reliability_figure(self.zone)}{training_figure(findings)}</div></div>"
+            f"<h2>Classification on the test zone</h2>{metrics_table(self.zone, findings)}"
+            f"<h2>Costs and turnover on the test zone</h2>{trading_table(findings)}"
+            f'<p class="soft">Each side pays {costs.commission:.3%} commission and {costs.slippage:.3%} slippage.</p>'
+        )
+
+
+def equity_figures(book: Book, baseline: Book) -> str:
+    """Return equity and drawdown of the book, beside buying and holding."""
+    steps = np.arange(book.equity.size, dtype=np.float64)
+    stamps = [str(stamp)[:10] for stamp in np.r_[book.timestamp[:1], book.timestamp].astype("datetime64[D]")]
+    ticks = day_ticks(steps, stamps)
+    lines = [
+        Line("model", steps, book.equity * 100, "model"),
+        Line("hold", steps, baseline.equity * 100, "peer"),
+    ]
+    words = (
+        f"Started with 100, the book ends at {book.equity[-1] * 100:.1f}; buying and holding all symbols ends at "
+        f"{baseline.equity[-1] * 100:.1f}. Both after costs."
+    )
+    equity = line_chart(
+        "equity", "Equity", words, lines, x_label="decision", x_ticks=ticks, y_text=lambda v: f"{v:g}", level=100.0
+    )
+    fall = Line("drawdown", steps, book.drawdown, "loss")
+    deepest = f"At worst {text(float(book.drawdown.min()), '.1%')} below its highest value."
+    drawdown = line_chart(
+        "drawdown", "Drawdown", deepest, [fall], x_label="decision", x_ticks=ticks,
+        y_text=lambda v: text(v, ".1%"), area=True, height=190,
+    )  # fmt: skip
+    caption = f"{escape(words)}<br>{legend('model', 'buy and hold')}"
+    below = f'<p class="soft">{escape("Drawdown of the model. " + deepest)}</p>'
+    return figure("Equity on the test zone", caption, equity + below + drawdown)
+
+
+def reliability_figure(zone: Zone) -> str:
+    """Return how often bars rose, by predicted probability."""
+    bins = reliability(zone)
+    inside = sum(item.lower <= item.probability <= item.upper for item in bins)
+    words = (
+        f"On the dashed line, what is said is what comes: {inside} of {len(bins)} bins agree within their 95% interval."
+    )
+    chart = reliability_chart("reliability", "Reliability", words, bins)
+    return figure("Are the probabilities honest?", escape(words), chart)
+
+
+def confusion_figure(zone: Zone) -> str:
+    """Return the confusion matrix at the threshold."""
+    found = confusion(zone)
+
+    def cell(count: int, kind: str, words: str) -> str:
+        share = count / found.total if found.total else 0.0
+        return f'<td class="{kind}" style="--share:{share:.3f}">{count:,}<small>{share:.1%} · {words}</small></td>'
+
+    def row(name: str, *cells: str) -> str:
+        return f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>'
+
+    threshold = text(zone.predictions.threshold, ".3f")
+    said = found.true_positive + found.false_positive
+    words = f"It says up where the probability is at least {threshold}: on {said:,} of {found.total:,} rows."
+    hits, alarms = cell(found.true_positive, "right", "right"), cell(found.false_positive, "wrong", "false alarm")
+    misses, quiet = cell(found.false_negative, "wrong", "missed"), cell(found.true_negative, "right", "right")
+    body = (
+        '<table class="matrix"><tr><td></td><th scope="col">rose</th><th scope="col">did not rise</th></tr>'
+        + row("said up", hits, alarms)
+        + row("said nothing", misses, quiet)
+        + "</table>"
+    )
+    return figure("What it said and what came", escape(words), body)
+
+
+def metrics_table(zone: Zone, findings: Findings) -> str:
+    """Return classification metrics beside the published targets."""
+    found = confusion(zone)
+    lower, upper = wilson_interval(found.true_positive, found.true_positive + found.false_positive)
+    asides = {
+        "precision": f"95% interval {lower:.3f} to {upper:.3f}, if rows were independent",
+        "base_rate": "share of the bars that rose: precision of always saying up",
+        "auc": "0.5 is chance",
+        "log_loss": "nats; 0.693 is a coin",
+        "threshold": "chosen before, on other data",
+    }
+    names = ("precision", "recall", "f1", "accuracy", "base_rate", "auc", "log_loss", "threshold")
+    titles = {"f1": "F1", "auc": "AUC", "log_loss": "Log loss", "base_rate": "Base rate"}
+    rows: list[list[str]] = []
+    for name in names:
+        value, target = findings.value(name), PUBLISHED_TARGETS.get(name)
+        band = ""
+        if target is not None:
+            reached = value is not None and value > target
+            band = f"above {target:g}: {'reached' if reached else 'not reached'}"
+        rows.append([titles.get(name, name.capitalize()), asides.get(name, ""), band, text(value, ".4f")])
+    return table(["Metric", "Meaning", "Published target", "Test zone"], rows, numbers=1)
+
+
+def trading_table(findings: Findings) -> str:
+    """Return what trading earned and paid, beside buying and holding."""
+    names = {
+        "total_return": ("Total return, after costs", "+.2%"),
+        "sharpe": ("Sharpe ratio, annualised", "+.2f"),
+        "max_drawdown": ("Deepest drawdown", ".1%"),
+        "costs_paid": ("Costs paid, of the capital", ".2%"),
+        "turnover": ("Turnover, times the capital", ".2f"),
+        "break_even_cost": ("Break-even cost per side", ".3%"),
+        "num_trades": ("Round trips", ",.0f"),
+        "win_rate": ("Round trips that earned", ".1%"),
+        "exposure": ("Capital at work, on average", ".1%"),
+    }
+    rows = [
+        [title, text(findings.value(name), form), text(findings.value(f"hold_{name}"), form)]
+        for name, (title, form) in names.items()
+    ]
+    return table(["Long or flat, equal stakes, filled at the next open", "Model", "Buy and hold"], rows, numbers=2)

@@ -1,0 +1,158 @@
+"""What scores show in the metrics and the report: what came after each score, and errors in the course of time."""
+
+import math
+from dataclasses import dataclass
+from html import escape
+from typing import ClassVar, Self
+
+import numpy as np
+
+from components.core.judge import JudgeConfig
+from components.core.page import table, text
+from components.core.verdict import Measurement
+from components.trading.statistics import Array
+from components.validate import scores
+from components.validate.charts import Line, line_chart, reliability_chart
+from components.validate.metrics import Bin, measurements
+from components.validate.sections import Findings, day_ticks, figure, legend, training_figure
+from components.validate.zone import ScoreZone
+
+NUM_BINS, NUM_PARTS = 10, 48
+
+
+@dataclass(frozen=True)
+class ScoreEvidence:
+    """A zone of scores, and what the training zone teaches without a model."""
+
+    loss_unit: ClassVar[str] = ""
+    zone: ScoreZone
+    past: ScoreZone | None
+    usable: bool
+
+    @classmethod
+    def of(cls, zone: ScoreZone, past: ScoreZone | None, _: JudgeConfig, *, bars_per_year: float) -> Self:
+        """Return the evidence; a broken or empty training zone teaches nothing."""
+        known = past is not None and past.num_rows and not past.defect()
+        return cls(zone, past if known else None, usable=not zone.defect())
+
+    def metrics(self, name: str) -> dict[str, Measurement]:
+        """Return errors and correlation, each beside what needs no model."""
+        zone, table_ = self.zone, self.zone.predictions
+        numbers: dict[str, float] = {"rows": zone.num_rows, "timestamps": zone.num_times}
+        if self.usable and zone.num_rows:
+            line = math.nan if self.past is None else float(scores.peer_errors(zone, self.past)[1].mean())
+            with np.errstate(invalid="ignore", divide="ignore"):
+                correlation = float(scores.correlation(zone).of(np.ones((1, zone.num_times)))[0])
+            numbers |= {
+                "test_recon_mse": float(table_.error.mean()),
+                "test_health_correlation": correlation,
+                "mse": float(scores.squared_errors(zone).mean()),
+                "mae": float(np.abs(table_.score - table_.label).mean()),
+                "unchanged_mse": float(((table_.now - table_.label) ** 2).mean()),
+                "line_mse": line,
+                "mean_mse": float(table_.label.var()),
+            }
+        return measurements(numbers, name)
+
+    def tiles(self, findings: Findings) -> list[tuple[str, str, str]]:
+        """Return correlation, error and reconstruction."""
+        value = findings.value
+        return [
+            (
+                "Rank correlation",
+                text(value("test_health_correlation"), "+.3f"),
+                findings.edge("score_correlation"),
+            ),
+            ("Squared error", text(value("mse"), ".4f"), f"no change {text(value('unchanged_mse'), '.4f')}"),
+            ("Absolute error", text(value("mae"), ".3f"), "scores lie in 0 to 1"),
+            ("Reconstruction", text(value("test_recon_mse"), ".3f"), "training mean is 1"),
+        ]
+
+    def body(self, findings: Findings) -> str:
+        """Return what came after each score, errors in the course of time, and the table."""
+        return (
+            f'<h2>Evidence</h2><div class="grid"><div>{course_figure(self.zone)}{reconstruction_figure(self.zone)}'
+            f"</div><div>{curve_figure(self.zone)}{training_figure(findings)}</div></div>"
+            f"<h2>Scores on the test zone</h2>{metrics_table(findings)}"
+        )
+
+
+def curve(zone: ScoreZone) -> list[Bin]:
+    """Return bins of like scores with the mean of what came and its quartiles."""
+    said, came = zone.predictions.score, zone.predictions.label
+    parts = [part for part in np.array_split(np.argsort(said, kind="stable"), NUM_BINS) if part.size]
+    middle = [np.quantile(came[part], [0.25, 0.75]) for part in parts]
+    return [
+        Bin(float(said[part].mean()), float(came[part].mean()), float(low), float(high), part.size)
+        for part, (low, high) in zip(parts, middle, strict=True)
+    ]
+
+
+def curve_figure(zone: ScoreZone) -> str:
+    """Return the mean of what came, by what was said."""
+    bins = curve(zone)
+    words = (
+        f"On the dashed line, the score that is said is the one that comes. After the lowest tenth of the scores "
+        f"{bins[0].share:.2f} came on average, after the highest {bins[-1].share:.2f}; bars hold the middle half."
+    )
+    chart = reliability_chart("curve", "What came after each score", words, bins, x_label="score said")
+    return figure("What came after each score", escape(words), chart)
+
+
+def _parts(zone: ScoreZone, rows: Array) -> Array:
+    """Return the means of the rows over parts of equally many decision times."""
+    edges = np.array_split(np.arange(zone.num_times), min(NUM_PARTS, zone.num_times))
+    totals, counts = zone.per_time(rows), zone.rows_per_time
+    return np.array([totals[part].sum() / counts[part].sum() for part in edges])
+
+
+def _course(
+    zone: ScoreZone, title: str, words: str, rows: dict[str, Array], *, key: str, level: float | None = None
+) -> str:
+    lines = [
+        Line(name, np.arange(part.size, dtype=np.float64), part, style)
+        for (name, part), style in zip(rows.items(), ("model", "peer"), strict=False)
+    ]
+    edges = np.array_split(zone.times, lines[0].x.size)
+    ticks = day_ticks(lines[0].x, [str(part[0])[:10] for part in edges])
+    return line_chart(
+        key, title, words, lines, x_label="decision", x_ticks=ticks, y_text=lambda v: f"{v:.3g}", level=level
+    )
+
+
+def course_figure(zone: ScoreZone) -> str:
+    """Return the squared error in the course of time, beside that of saying that nothing changes."""
+    same = (zone.predictions.now - zone.predictions.label) ** 2
+    model, peer = _parts(zone, scores.squared_errors(zone)), _parts(zone, same)
+    words = (
+        f"Mean squared error, {zone.predictions.horizon} bars ahead, in {model.size} parts of the zone: lower than "
+        f"saying that nothing changes in {int(np.count_nonzero(model < peer))} of them."
+    )
+    chart = _course(zone, "Error in the course of time", words, {"model": model, "no change": peer}, key="course")
+    return figure("Error in the course of time", f"{escape(words)}<br>{legend('model', 'no change')}", chart)
+
+
+def reconstruction_figure(zone: ScoreZone) -> str:
+    """Return the error of the reconstruction in the course of time."""
+    parts = _parts(zone, zone.predictions.error)
+    words = (
+        f"Squared error of the reconstruction, where 1, dashed, is that of the training mean: between "
+        f"{parts.min():.2f} and {parts.max():.2f}."
+    )
+    chart = _course(zone, "Reconstruction", words, {"model": parts}, key="reconstruction", level=1.0)
+    return figure("Does it still know the data?", escape(words), chart)
+
+
+def metrics_table(findings: Findings) -> str:
+    """Return the metrics in words."""
+    names = {
+        "test_health_correlation": ("Rank correlation", "Spearman, all rows together"),
+        "mse": ("Squared error", "mean over the rows"),
+        "unchanged_mse": ("Squared error of no change", "always saying the score now"),
+        "line_mse": ("Squared error of the line", "from the score now, as fitted on the training zone"),
+        "mean_mse": ("Squared error of the mean", "of this very zone, which nobody could know"),
+        "mae": ("Absolute error", "mean over the rows"),
+        "test_recon_mse": ("Reconstruction error", "in squared training deviations; 1 is the training mean"),
+    }
+    rows = [[title, aside, text(findings.value(name), ".4f")] for name, (title, aside) in names.items()]
+    return table(["Metric", "Meaning", "Test zone"], rows, numbers=1)

@@ -1,0 +1,128 @@
+"""What is asked of scores, and how each number is computed.
+
+The peers are those who need no model: whoever says that nothing changes, whoever draws the straight line of the
+training zone from the score now to the score that came, and whoever says the mean of this very zone.
+"""
+
+import math
+
+import numpy as np
+
+from components.core.judge import JudgeConfig
+from components.trading.statistics import Array, ranks
+from components.validate.case import Questions
+from components.validate.measures import Measured, Quantity, longest_block, shifted_share
+from components.validate.zone import ScoreZone
+
+_ROUNDING = 1e-12  # below it a variance of ranks, which lie within 1, is none
+
+
+def block_length(zone: ScoreZone, config: JudgeConfig) -> float:
+    """Return the mean block, in decision times: at least the horizon, over which labels overlap."""
+    said, came = _centred_ranks(zone)
+    series = (squared_errors(zone), said * came, zone.predictions.error)
+    per_time = [zone.per_time(rows) / zone.rows_per_time for rows in series]
+    return max(longest_block(zone, per_time), float(zone.predictions.horizon))
+
+
+def squared_errors(zone: ScoreZone) -> Array:
+    """Return each row's squared error."""
+    return (zone.predictions.score - zone.predictions.label) ** 2
+
+
+def line(past: ScoreZone) -> tuple[float, float]:
+    """Return level and slope of the least-squares line from the score now to the score that came."""
+    now, came = past.predictions.now, past.predictions.label
+    away = now - now.mean()
+    spread = float(away @ away)
+    slope = float(away @ came) / spread if spread > 0 else 0.0
+    return float(came.mean()) - slope * float(now.mean()), slope
+
+
+def peer_errors(zone: ScoreZone, past: ScoreZone) -> tuple[Array, Array]:
+    """Return each row's squared error of saying that nothing changes, and of the training zone's line."""
+    table, (level, slope) = zone.predictions, line(past)
+    return (table.now - table.label) ** 2, (level + slope * table.now - table.label) ** 2
+
+
+def error_skill(zone: ScoreZone, past: ScoreZone) -> Quantity:
+    """Return 1 - mean squared error / that of the best peer, chosen anew in each resample."""
+    label, errors = zone.predictions.label, (squared_errors(zone), *peer_errors(zone, past))
+    mine, same, known = (zone.per_time(rows) for rows in errors)
+    total, squares, rows = zone.per_time(label), zone.per_time(label**2), zone.rows_per_time
+
+    def skill(weights: Array) -> Array:
+        num = weights @ rows
+        mean = weights @ total / num
+        around = weights @ squares / num - mean**2
+        result: Array = 1 - weights @ mine / num / np.minimum(np.minimum(weights @ same, weights @ known) / num, around)
+        return result
+
+    words = [f"{part.mean():.5f}" for part in errors]
+    note = (
+        f"squared error {words[0]}, of no change {words[1]}, of the line from training {words[2]}, "
+        f"of the mean of this zone {label.var():.5f}"
+    )
+    return Quantity(skill, note)
+
+
+def _centred_ranks(zone: ScoreZone) -> tuple[Array, Array]:
+    said, came = ((ranks(rows) - (rows.size + 1) / 2) / rows.size for rows in _pair(zone))
+    return said, came
+
+
+def _pair(zone: ScoreZone) -> tuple[Array, Array]:
+    return zone.predictions.score, zone.predictions.label
+
+
+def correlation(zone: ScoreZone) -> Quantity:
+    """Return Spearman's rank correlation of what was said and what came, over all rows together.
+
+    Pooled, so that a market of one symbol has one too, and both the order of the symbols and the course of time
+    count. Resamples keep the ranks of the whole zone.
+    """
+    said, came = _centred_ranks(zone)
+    sums = [zone.per_time(rows) for rows in (said, came, said * said, came * came, said * came)]
+
+    def spearman(weights: Array) -> Array:
+        one, two, one_one, two_two, one_two = (weights @ sum_ / (weights @ zone.rows_per_time) for sum_ in sums)
+        spread, other = one_one - one * one, two_two - two * two
+        room = np.where((spread > _ROUNDING) & (other > _ROUNDING), spread * other, math.nan)
+        result: Array = (one_two - one * two) / np.sqrt(room)
+        return result
+
+    return Quantity(spearman)
+
+
+def reconstruction(zone: ScoreZone) -> Quantity:
+    """Return the mean squared error of the reconstruction; 1 is that of always giving the training mean."""
+    errors, rows = zone.per_time(zone.predictions.error), zone.rows_per_time
+    return Quantity(lambda weights: weights @ errors / (weights @ rows))
+
+
+def excess_error(zone: ScoreZone, champion: ScoreZone) -> Quantity:
+    """Return the mean squared error / the champion's - 1; both zones hold the same rows."""
+    mine, theirs = squared_errors(zone), squared_errors(champion)
+    model, rival = zone.per_time(mine), zone.per_time(theirs)
+    same = "; every score equals the champion's" if np.array_equal(mine, theirs) else ""
+    note = f"squared error {mine.mean():.5f}, the champion's {theirs.mean():.5f} on {zone.num_rows:,} common rows{same}"
+    return Quantity(lambda weights: weights @ model / (weights @ rival) - 1, note)
+
+
+def placebo(zone: ScoreZone, *, level: float, seed: int) -> Measured:
+    """Return the share of time-shifted label sets that the scores go with as well as with the real ones."""
+    said, came = _centred_ranks(zone)
+    room = math.sqrt(float(said @ said) * float(came @ came)) or math.nan
+    return shifted_share(
+        zone, lambda given: float(said @ came[given]) / room,
+        name="correlation", level=level, seed=seed, undefined="the scores, or those that came, are all the same",
+    )  # fmt: skip
+
+
+QUESTIONS: Questions = {
+    "score_error_skill": lambda case, _: case.against_peers(error_skill),
+    "score_correlation": lambda case, _: case.measure(correlation(case.zone)),
+    "reconstruction_mse": lambda case, _: case.measure(reconstruction(case.zone)),
+    "placebo": lambda case, gate: placebo(case.zone, level=gate.bound, seed=case.config.seed),
+    "champion_score_error": lambda case, _: case.against_champion(excess_error),
+}
