@@ -1,10 +1,11 @@
 """Settings of the health family. Importing this loads no torch, pandas or numpy."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from components.core.config import Config
+from components.core.judge import SCORE_GATES, GateConfig, JudgeConfig
 from components.core.recipe import DataConfig, RecipeConfig
 from components.learning.settings import LoopConfig
 
@@ -17,6 +18,13 @@ class HealthDataConfig(DataConfig):
 
     horizon: PositiveInt = 21
     """Bars from the decision to the score that is asked for: a month."""
+
+
+class HealthJudgeConfig(JudgeConfig):
+    """How a model is judged. The defaults are meant to be kept; the verdict records every change."""
+
+    gates: Annotated[tuple[GateConfig, ...], Field(min_length=1)] = SCORE_GATES
+    """The questions; all must be answered with pass. Those about a champion are asked only if there is one."""
 
 
 class ModelConfig(Config):
@@ -47,6 +55,9 @@ class HealthConfig(RecipeConfig):
 
     data: HealthDataConfig = HealthDataConfig()  # pyright: ignore[reportIncompatibleVariableOverride] - it is frozen
     """Windows and zones."""
+
+    judge: HealthJudgeConfig = HealthJudgeConfig()  # pyright: ignore[reportIncompatibleVariableOverride] - it is frozen
+    """Gates of the verdict."""
 
     model: ModelConfig = ModelConfig()
     """Sizes of the network."""

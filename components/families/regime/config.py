@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from components.core.config import Config
+from components.core.judge import CLASS_GATES, GateConfig, JudgeConfig
 from components.core.recipe import DataConfig, RecipeConfig
 from components.learning.settings import LoopConfig
 
@@ -19,6 +20,13 @@ class RegimeDataConfig(DataConfig):
 
     horizon: PositiveInt = 5
     """Sessions from the decision to the regime that is asked for: a week."""
+
+
+class RegimeJudgeConfig(JudgeConfig):
+    """How a model is judged. The defaults are meant to be kept; the verdict records every change."""
+
+    gates: Annotated[tuple[GateConfig, ...], Field(min_length=1)] = CLASS_GATES
+    """The questions; all must be answered with pass. Those about a champion are asked only if there is one."""
 
 
 class ModelConfig(Config):
@@ -59,6 +67,9 @@ class RegimeConfig(RecipeConfig):
 
     data: RegimeDataConfig = RegimeDataConfig()  # pyright: ignore[reportIncompatibleVariableOverride] - it is frozen
     """Windows and zones."""
+
+    judge: RegimeJudgeConfig = RegimeJudgeConfig()  # pyright: ignore[reportIncompatibleVariableOverride] - it is frozen
+    """Gates of the verdict."""
 
     model: ModelConfig = ModelConfig()
     """Sizes of the network."""
