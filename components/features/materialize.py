@@ -1,14 +1,16 @@
 """From a snapshot to registered features and a filled online store."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
+# pyright: reportUnknownParameterType=false, reportUntypedFunctionDecorator=false, reportAttributeAccessIssue=false
 
 import itertools
 import os
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.core.files import digest_of, fresh_folder, sha256_of, write_json
@@ -25,7 +27,9 @@ def write_features(tables: Iterable[tuple[str, pa.Table]], snapshot: dict[str, A
     """Write one parquet file per feature view and their manifest to ``out``; return the manifest."""
     with fresh_folder(out) as folder:
         files: dict[str, str] = {}
+        moments: list[datetime] = []
         for view, table in tables:
+            moments += pc.min_max(table["created"]).as_py().values()
             path = folder / f"{view}.parquet"
             pq.write_table(table, path, compression="zstd", write_page_checksum=True)
             files[path.name] = sha256_of(path)
@@ -35,6 +39,7 @@ def write_features(tables: Iterable[tuple[str, pa.Table]], snapshot: dict[str, A
             "interval": snapshot["interval"],
             "snapshot_digest": snapshot["digest"],
             "files": files,
+            "known": [moment.isoformat() for moment in (min(moments), max(moments))],
         }
         manifest["digest"] = digest_of([manifest["snapshot_digest"], manifest["files"]])
         write_json(folder / "manifest.json", manifest)
@@ -53,8 +58,7 @@ def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[
         place = Place.of(run.workspace.feast, os.environ)
         store = open_store(place, facts["dataset"].replace("-", "_").replace(".", "_"))
         registered = apply(store, place, Path(out))
-        moments = pa.concat_tables([bars, later])["known_at"].to_pandas()
-        first, last = moments.min().to_pydatetime(), moments.max().to_pydatetime()
+        first, last = (datetime.fromisoformat(moment) for moment in manifest["known"])
         views = [name.removesuffix(".parquet") for name in manifest["files"]]
         moved = materialize(store, place, views=views, first=first, last=last)
         if not moved:

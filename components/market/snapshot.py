@@ -16,7 +16,7 @@ from components.core.errors import ArtifactError
 from components.core.files import atomic_file, digest_of, read_json, sha256_of, write_json
 from components.market.bars import SCHEMA, Bars
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 BARS: Final = "bars.parquet"
 QUARANTINE: Final = "quarantine.parquet"
 LATER: Final = "later.parquet"
@@ -74,6 +74,7 @@ def write_snapshot(
         entry = _write_table(folder / QUARANTINE, quarantine)
         manifest["quarantine"] = {**entry, "rows": quarantine.num_rows}
     manifest["digest"] = _digest(manifest)
+    manifest["seal"] = digest_of(manifest)
     write_json(folder / MANIFEST, manifest)
     return manifest
 
@@ -100,7 +101,8 @@ def read_snapshot(folder: Path) -> tuple[pa.Table, dict[str, Any]]:
     manifest = read_json(folder / MANIFEST)
     if manifest.get("format") != FORMAT:
         raise ArtifactError(f"{folder}: snapshot format {manifest.get('format')!r}, this version reads {FORMAT}")
-    if _digest(manifest) != manifest.get("digest"):
+    sealed = {key: value for key, value in manifest.items() if key != "seal"}
+    if _digest(manifest) != manifest.get("digest") or digest_of(sealed) != manifest.get("seal"):
         raise ArtifactError(f"{folder / MANIFEST}: its digest does not fit. It was altered; run ingest again")
     for name, facts in manifest["files"].items():
         if not (folder / name).is_file():

@@ -1,6 +1,7 @@
 """Regime and health, every network of each: stopped, killed or run twice they end in the same bits, and they learn."""
 
 import logging
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from components.core import family as families
-from components.core.bundle import Bundle, load
+from components.core.bundle import Bundle, load, seal
 from components.core.errors import ArtifactError, DataError, InterruptedRunError
 from components.core.files import read_json
 from components.core.recipe import RecipeConfig
@@ -224,6 +225,16 @@ def test_the_network_exports_as_one_program_without_branches(case: Case) -> None
 
 def test_a_zone_that_is_not_there_has_no_predictions(case: Case) -> None:
     assert len(case.predict(case.bundle, zone="holdout").label) == 0
+
+
+def test_weights_of_another_size_are_refused(case: Case, tmp_path: Path) -> None:
+    folder = shutil.copytree(case.bundle.folder, tmp_path / "bundle")
+    (folder / "manifest.json").unlink()
+    manifest = case.bundle.manifest
+    config = manifest["config"] | {"model": manifest["config"]["model"] | {"hidden": 24}}
+    known = {key: manifest[key] for key in ("family", "schema", "data", "notes")}
+    with pytest.raises(ArtifactError, match=r"weights\.safetensors: the weights do not fit the recipe"):
+        case.predict(seal(folder, config=config, **known))
 
 
 def test_other_features_are_refused(case: Case, tmp_path: Path, make_run: Run, tiny_examples: Path) -> None:

@@ -45,6 +45,16 @@ def test_what_is_written_reads_back(tmp_path: Path, bars: Bars) -> None:
     assert sorted(path.name for path in (tmp_path / "snapshot").iterdir()) == ["bars.parquet", "manifest.json"]
 
 
+def test_any_bit_of_the_manifest_that_flips_is_noticed(tmp_path: Path, bars: Bars) -> None:
+    written(tmp_path, bars, quality={"score": 1.0}, increment={"added": 3})
+    path = tmp_path / "manifest.json"
+    whole = path.read_bytes()
+    for place in range(0, len(whole) - 1, 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(ArtifactError):
+            read_snapshot(tmp_path)
+
+
 def test_equal_bars_are_equal_bytes_however_they_lie_in_memory(tmp_path: Path) -> None:
     bars = Bars(market(MarketSpec(symbols=30, days=1000)), "daily", 86_400)
     pieces = pa.concat_tables([bars.table.slice(0, 7), bars.table.slice(7)]).replace_schema_metadata({"made": "today"})
@@ -86,7 +96,7 @@ def test_a_missing_file_is_refused(tmp_path: Path, bars: Bars) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "says"),
     [
-        ("format", 2, "snapshot format 2"),
+        ("format", 3, "snapshot format 3"),
         ("bar_seconds", 60, "digest does not fit"),
         ("digest", None, "digest does not fit"),
         ("files", {}, "digest does not fit"),
