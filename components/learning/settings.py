@@ -102,7 +102,7 @@ class StoppingConfig(Config):
     """Whether the weights of the best epoch are kept, or those of the last."""
 
 
-class GradientConfig(Config):
+class StepConfig(Config):
     """How the gradient of one step is gathered and bounded."""
 
     clip_norm: PositiveFloat = 1.0
@@ -110,6 +110,10 @@ class GradientConfig(Config):
 
     accumulate: PositiveInt = 1
     """Parts that a batch is cut into, one after another: less memory, the same step."""
+
+
+class GradientConfig(StepConfig):
+    """The same for a deep stack of layers, which can pay for memory with time."""
 
     segments: PositiveInt | None = None
     """Segments of the layers whose activations are computed again in the backward pass; 4 where memory runs out."""
@@ -153,7 +157,7 @@ class LoopConfig(Config):
     stopping: StoppingConfig = StoppingConfig()
     """When to stop before that."""
 
-    gradient: GradientConfig = GradientConfig()
+    gradient: StepConfig = StepConfig()
     """How the gradient of one step is gathered and bounded."""
 
     precision: PrecisionConfig = PrecisionConfig()

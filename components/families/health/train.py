@@ -54,7 +54,10 @@ def train(config: HealthConfig, examples: Path, out: Path, run: RunContext) -> B
     require_columns(data, RETURNS)
     name = training_key("health", config, data)
     store = CheckpointStore(run.checkpoints / name, log=run.log)
-    with reproducible(seed=config.seed, threads=config.train.threads), memory_advice(batch=config.train.batch):
+    with (
+        reproducible(seed=config.seed, threads=config.train.threads),
+        memory_advice(batch=config.train.batch, has_segments=False),
+    ):
         device = choose_device(config.train.device)
         zones = load_zones(data, config.data, device, pin_memory=config.train.pin_memory)
         model = make_model(config, data, zones).to(device)
