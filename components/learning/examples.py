@@ -112,16 +112,12 @@ def from_table(table: pa.Table, manifest: Mapping[str, Any], *, name: str) -> Ex
     zone[column] = row_zone
     if not np.array_equal(zone[column], row_zone):
         raise DataError("one time has two zones", file=name, column="zone", remedy="All symbols share the cut in time")
-    for key in ("label", "now") if beside == "now" else ("label",):
-        _check_labels(_floats(table, key), manifest, file=name, column=key)
     if TRAIN not in zones:
         raise DataError("no row is in zone 'train'", file=name, column="zone", remedy="Give train a larger share")
     mean, std = _moments(rows[row_zone == zones.index(TRAIN)])
     cells = {key: np.full(panel.present.shape, np.nan) for key in ("label", "forward_return", "now")}
-    for key in ("label", beside):
-        cells[key][code, column] = _floats(table, key)
-    if beside == "now":
-        cells["label"][np.isnan(cells["now"])] = np.nan  # who cannot say what is cannot be asked what comes
+    for key, values in _labels(table, beside, manifest, file=name).items():
+        cells[key][code, column] = values
     return Examples(
         digest=str(manifest["digest"]),
         columns=columns,
@@ -135,6 +131,16 @@ def from_table(table: pa.Table, manifest: Mapping[str, Any], *, name: str) -> Ex
         std=np.where(std > 0, std, 1.0),
         manifest=manifest,
     )
+
+
+def _labels(table: pa.Table, beside: str, manifest: Mapping[str, Any], *, file: str) -> dict[str, Floats]:
+    """Return the label of each row and what stands beside it; who cannot say what is cannot be asked what comes."""
+    label, other = _floats(table, "label"), _floats(table, beside)
+    _check_labels(label, manifest, file=file, column="label")
+    if beside == "now":
+        _check_labels(other, manifest, file=file, column="now")
+        label = np.where(np.isnan(other), np.nan, label)
+    return {"label": label, beside: other}
 
 
 def _check_labels(labels: Floats, manifest: Mapping[str, Any], *, file: str, column: str) -> None:

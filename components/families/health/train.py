@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from components.core.bundle import Bundle, seal
@@ -38,6 +39,8 @@ from components.learning.zones import Zones, load_zones
 from components.market.columns import RETURNS
 from components.market.health import BEHAVIORS, HEALTH_LABELLER, VOL_BUCKETS
 
+History = dict[str, list[float]]
+
 
 def train(config: HealthConfig, examples: Path, out: Path, run: RunContext) -> Bundle:
     """Return the sealed bundle that now lies in ``out``.
@@ -52,8 +55,6 @@ def train(config: HealthConfig, examples: Path, out: Path, run: RunContext) -> B
     started = run.clock()
     data = read_examples(examples)
     require_columns(data, RETURNS)
-    name = training_key("health", config, data)
-    store = CheckpointStore(run.checkpoints / name, log=run.log)
     with (
         reproducible(seed=config.seed, threads=config.train.threads),
         memory_advice(batch=config.train.batch, has_segments=False),
@@ -61,18 +62,10 @@ def train(config: HealthConfig, examples: Path, out: Path, run: RunContext) -> B
         device = choose_device(config.train.device)
         zones = load_zones(data, config.data, device, pin_memory=config.train.pin_memory)
         model = make_model(config, data, zones).to(device)
-        task = Task(model, len(zones.train), loss_of(config, model, zones), name=name, seed=config.seed)
-        came = zones.validation.label.cpu().numpy()
-        with closing(Loop(task, config.train, device, store, run)) as loop:
-            run.log.info("%d parameters on %s", num_parameters(model), device)
-            while not loop.finished:
-                trained = loop.train_epoch()
-                said = say(model, zones.windows, zones.validation.ends, on_batch=loop.heed_stop)
-                loop.close_epoch(trained, metrics(said, came, score_weight=config.train.score_weight))
-            best_epoch = loop.restore_best()
+        best_epoch, history = fit(config, model, zones, device, run, name=training_key("health", config, data))
+    facts = {"model_type": config.model.type, "best_epoch": best_epoch, **shape(config)}
     with fresh_folder(out) as folder:
-        facts = {"model_type": config.model.type, "best_epoch": best_epoch, **shape(config)}
-        write_files(folder, model, data, history=loop.position.history, facts=facts)
+        write_files(folder, model, data, history=history, facts=facts)
         seal(
             folder,
             family="health",
@@ -82,6 +75,22 @@ def train(config: HealthConfig, examples: Path, out: Path, run: RunContext) -> B
             notes=notes(threads=config.train.threads, device=device, started=started, finished=run.clock()),
         )
     return load_bundle(out)
+
+
+def fit(
+    config: HealthConfig, model: HealthNetwork, zones: Zones, device: torch.device, run: RunContext, *, name: str
+) -> tuple[int, History]:
+    """Fit the weights; return the epoch that was kept and the numbers of every epoch."""
+    store = CheckpointStore(run.checkpoints / name, log=run.log)
+    task = Task(model, len(zones.train), loss_of(config, model, zones), name=name, seed=config.seed)
+    came = zones.validation.label.cpu().numpy()
+    with closing(Loop(task, config.train, device, store, run)) as loop:
+        run.log.info("%d parameters on %s", num_parameters(model), device)
+        while not loop.finished:
+            trained = loop.train_epoch()
+            said = say(model, zones.windows, zones.validation.ends, on_batch=loop.heed_stop)
+            loop.close_epoch(trained, metrics(said, came, score_weight=config.train.score_weight))
+        return loop.restore_best(), loop.position.history
 
 
 def shape(config: HealthConfig) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from components.core.bundle import Bundle, seal
@@ -42,6 +43,7 @@ from components.market.columns import CONTEXT
 from components.market.regimes import LABELLER, REGIMES
 
 Codes = npt.NDArray[np.int64]
+History = dict[str, list[float]]
 
 
 def train(config: RegimeConfig, examples: Path, out: Path, run: RunContext) -> Bundle:
@@ -57,8 +59,6 @@ def train(config: RegimeConfig, examples: Path, out: Path, run: RunContext) -> B
     started = run.clock()
     data = read_examples(examples)
     require_columns(data, CONTEXT)
-    name = training_key("regime", config, data)
-    store = CheckpointStore(run.checkpoints / name, log=run.log)
     with (
         reproducible(seed=config.seed, threads=config.train.threads),
         memory_advice(batch=config.train.batch, has_segments=False),
@@ -66,33 +66,42 @@ def train(config: RegimeConfig, examples: Path, out: Path, run: RunContext) -> B
         device = choose_device(config.train.device)
         zones = load_zones(data, config.data, device, pin_memory=config.train.pin_memory)
         model = make_model(config, data, zones).to(device)
-        task = Task(model, len(zones.train), loss_of(config, model, zones), name=name, seed=config.seed)
-        with closing(Loop(task, config.train, device, store, run)) as loop:
-            run.log.info("%d parameters on %s", num_parameters(model), device)
-            while not loop.finished:
-                trained = loop.train_epoch()
-                said = scores_of(model, zones.windows, zones.validation.ends, on_batch=loop.heed_stop)
-                loop.close_epoch(trained, metrics(said, codes(zones.validation)))
-            best_epoch = loop.restore_best()
-            if config.calibration == "temperature":
-                said = scores_of(model, zones.windows, zones.calibration.ends, on_batch=loop.heed_stop)
-                model.temperature.fill_(fit_temperature(said, codes(zones.calibration)))
+        best_epoch, history = fit(config, model, zones, device, run, name=training_key("regime", config, data))
     lines = advice(len(data.panel.timestamps), codes(zones.train))
     for line in lines:
         run.log.warning("%s", line)
+    facts = {"model_type": config.model.type, "best_epoch": best_epoch, "temperature": float(model.temperature)}
+    of_host = notes(threads=config.train.threads, device=device, started=started, finished=run.clock())
     with fresh_folder(out) as folder:
-        facts = {"model_type": config.model.type, "best_epoch": best_epoch, "temperature": float(model.temperature)}
-        write_files(folder, model, data, history=loop.position.history, facts=facts | shape(config))
+        write_files(folder, model, data, history=history, facts=facts | shape(config))
         seal(
             folder,
             family="regime",
             config=config.model_dump(mode="json"),
             schema=schema(CONTEXT, config.data.window, OUTPUTS),
             data=origin(data),
-            notes=notes(threads=config.train.threads, device=device, started=started, finished=run.clock())
-            | {"advice": lines},
+            notes=of_host | {"advice": lines},
         )
     return load_bundle(out)
+
+
+def fit(
+    config: RegimeConfig, model: RegimeNetwork, zones: Zones, device: torch.device, run: RunContext, *, name: str
+) -> tuple[int, History]:
+    """Fit the weights, and then the temperature; return the epoch that was kept and the numbers of every epoch."""
+    store = CheckpointStore(run.checkpoints / name, log=run.log)
+    task = Task(model, len(zones.train), loss_of(config, model, zones), name=name, seed=config.seed)
+    with closing(Loop(task, config.train, device, store, run)) as loop:
+        run.log.info("%d parameters on %s", num_parameters(model), device)
+        while not loop.finished:
+            trained = loop.train_epoch()
+            said = scores_of(model, zones.windows, zones.validation.ends, on_batch=loop.heed_stop)
+            loop.close_epoch(trained, metrics(said, codes(zones.validation)))
+        best_epoch = loop.restore_best()
+        if config.calibration == "temperature":
+            said = scores_of(model, zones.windows, zones.calibration.ends, on_batch=loop.heed_stop)
+            model.temperature.fill_(fit_temperature(said, codes(zones.calibration)))
+    return best_epoch, loop.position.history
 
 
 def shape(config: RegimeConfig) -> dict[str, Any]:
