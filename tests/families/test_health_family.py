@@ -171,7 +171,6 @@ def test_the_baseline_tells_the_health_of_now() -> None:
     assert np.isnan(found["reconstruction_error"]).all()
 
 
-@pytest.mark.promise("S1-45")
 @pytest.mark.parametrize("name", ["regime", "health"])
 def test_a_baseline_loads_no_torch(name: str, top: Path) -> None:
     program = f"import sys, components.families.{name}.baseline\nprint('torch' in sys.modules, 'pandas' in sys.modules)"

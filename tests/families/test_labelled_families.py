@@ -250,6 +250,16 @@ def test_a_loss_that_is_no_number_stops_and_names_the_setting(case: Case, tmp_pa
     assert not (tmp_path / "bundle").exists()
 
 
+def test_mixed_precision_and_a_batch_in_parts_train_too(case: Case, tmp_path: Path, make_run: Run) -> None:
+    settings = {"precision": {"format": "bfloat16"}, "gradient": {"accumulate": 2}}
+    bundle = case.train(tmp_path / "bundle", make_run("mixed"), **settings)
+    assert bundle.digest != case.bundle.digest
+    whole, cut = (read_json(item.path("history.json"))["val_loss"] for item in (case.bundle, bundle))
+    np.testing.assert_allclose(cut, whole, rtol=0.1)
+    weights = load_file(bundle.path("weights.safetensors"))
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+
+
 def test_a_zone_without_a_window_is_named(case: Case, tmp_path: Path, make_run: Run) -> None:
     member = families.find(case.family)
     values = TINY | {
