@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Literal, cast
 
 from components.core.config import with_overrides
 from components.core.errors import RecipeError, UsageError
@@ -63,6 +63,10 @@ class Family:
     columns: Mapping[str, tuple[str, ...]]
     """Columns of that service in the order of the model's inputs, by feature view."""
     resources: Resources
+    unit: Literal["symbol", "market"] = "symbol"
+    """What one row of its examples is about: a symbol, or the market as a whole."""
+    labels: str = "direction"
+    """The labeller of its examples, one of ``components/assemble/labellers.py``."""
     outputs: tuple[Output, ...] = ()
     """What it serves, in the order of its graph's outputs; a family without any has no scoring pipeline."""
     default_recipe: str = "daily"

@@ -15,11 +15,14 @@ from google.protobuf.message import Message
 from torch import Tensor, nn
 
 from components.core.errors import QuantfoundryError
+from components.learning.examples import Examples
 from components.serving.loader import Served, Signature, Windows
 
 OPSET: Final = 20
 PARITY: Final = 1e-4
 """Largest difference between an output of the graph and the same output of torch."""
+PARITY_WINDOWS: Final = 256
+"""Windows on which the graph is compared with the network."""
 SAME_CLASS: Final = 0.99
 """Least share of the windows on which a class or a decision is the same: one on the edge may fall either way."""
 
@@ -117,3 +120,21 @@ def check_parity(content: bytes, module: nn.Module, windows: Windows, signature:
         elif np.count_nonzero(ours != theirs) > max(1, (1 - SAME_CLASS) * ours.size):
             raise ParityError(f"output {name!r}: {np.count_nonzero(ours != theirs)} of {ours.size} differ from torch's")
     return largest
+
+
+def exported(module: nn.Module, signature: Signature, data: Examples, *, horizon: int) -> bytes:
+    """Return the ONNX graph of a trained network, compared with it on windows that no weight was fitted on.
+
+    Raises:
+        ParityError: If graph and network differ.
+    """
+    window = signature.window
+    zones = (data.windows(zone, window, horizon) for zone in ("calibration", "validation"))
+    ends = next(found for found in zones if len(found))
+    chosen = ends[np.linspace(0, len(ends) - 1, min(PARITY_WINDOWS, len(ends))).astype(int)]
+    bars = chosen[:, 1, None] - np.arange(window)[::-1]
+    windows = data.panel.values[chosen[:, 0, None], bars]
+    example = torch.from_numpy(windows[[0, 0]])
+    content = export_onnx(module, example, input_name=signature.input, output_names=signature.outputs)
+    check_parity(content, module, windows, signature)
+    return content

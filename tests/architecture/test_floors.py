@@ -92,8 +92,14 @@ def test_rule_5_a_copied_folder_is_a_new_family(top: Path, tmp_path: Path) -> No
         env={"PYTHONPATH": str(folder), "PATH": ""},
     )  # fmt: skip
     pipelines, services = result.stdout.split("] ")
-    assert pipelines == "['other', 'other-scoring', 'price-action', 'price-action-scoring'"
-    assert services.strip() == "['other_v1', 'price_action_v1', 'predictions_other_v1', 'predictions_price_action_v1']"
+    families = ("health", "other", "price-action", "regime")
+    assert pipelines.strip("[").replace("'", "").split(", ") == [
+        name for family in families for name in (family, f"{family}-scoring")
+    ]
+    assert services.strip(" []\n").replace("'", "").split(", ") == [
+        "health_v1", "other_v1", *(f"predictions_{family.replace('-', '_')}_v1" for family in families),
+        "price_action_v1", "regime_v1",
+    ]  # fmt: skip
 
 
 BANNED = ("pickle", "cloudpickle", "joblib", "dill", "shelve", "marshal")

@@ -158,3 +158,9 @@ class PriceActionConfig(RecipeConfig):
 
     targets: TargetsConfig = TargetsConfig()
     """Published bands."""
+
+    @model_validator(mode="after")
+    def _the_next_bar_is_the_label(self) -> Self:
+        if self.data.horizon != 1:
+            raise ValueError(f"data.horizon must be 1, the next bar, was {self.data.horizon}")
+        return self

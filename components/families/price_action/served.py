@@ -1,7 +1,6 @@
 """The network as it is served: raw windows in, calibrated probability and decision out."""
 
 # pyright: reportUnknownMemberType=false
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -9,11 +8,8 @@ from components.families.price_action.data import Scaler
 from components.families.price_action.model import PriceActionTransformer
 from components.families.price_action.threshold import Calibration
 from components.learning.examples import Examples
-from components.learning.export import Standardized, check_parity, export_onnx
+from components.learning.export import Standardized, exported
 from components.serving.loader import Signature
-
-PARITY_WINDOWS = 256
-"""Windows on which the graph is compared with the network."""
 
 
 class Decided(nn.Module):
@@ -35,7 +31,7 @@ def signature_of(columns: tuple[str, ...], window: int) -> Signature:
     return Signature(input="windows", window=window, columns=columns, outputs=("probability", "signal"))
 
 
-def exported(
+def graph_of(
     model: PriceActionTransformer,
     calibration: Calibration,
     threshold: float,
@@ -50,12 +46,4 @@ def exported(
         ParityError: If graph and network differ.
     """
     served = Standardized(Decided(model, calibration, threshold), scaler.mean, scaler.std)
-    ends = next(found for zone in ("calibration", "validation") if len(found := data.windows(zone, window, 1)))
-    chosen = ends[np.linspace(0, len(ends) - 1, min(PARITY_WINDOWS, len(ends))).astype(int)]
-    bars = chosen[:, 1, None] - np.arange(window)[::-1]
-    windows = data.panel.values[chosen[:, 0, None], bars]
-    signature = signature_of(scaler.columns, window)
-    example = torch.from_numpy(windows[[0, 0]])
-    content = export_onnx(served, example, input_name=signature.input, output_names=signature.outputs)
-    check_parity(content, served, windows, signature)
-    return content
+    return exported(served, signature_of(scaler.columns, window), data, horizon=1)

@@ -21,7 +21,7 @@ from components.families.price_action.data import Scaler, load
 from components.families.price_action.evaluate import Best, advice
 from components.families.price_action.fit import Fit
 from components.families.price_action.model import num_parameters
-from components.families.price_action.served import exported, signature_of
+from components.families.price_action.served import graph_of, signature_of
 from components.families.price_action.threshold import Calibration, fit_platt, precise_threshold
 from components.learning.checkpoint import CheckpointStore
 from components.learning.examples import Examples, read_examples
@@ -68,7 +68,7 @@ def train(config: PriceActionConfig, examples: Path, out: Path, run: RunContext)
             notes = advice(history, best.epoch)
             for line in notes:
                 run.log.warning("%s", line)
-            graph = exported(fit.model, calibration, threshold, scaler=scaler, data=data, window=config.data.window)
+            graph = graph_of(fit.model, calibration, threshold, scaler=scaler, data=data, window=config.data.window)
             with fresh_folder(out) as folder:
                 with atomic_file(folder / GRAPH) as file:
                     file.write(graph)
