@@ -10,12 +10,14 @@ SHARED_DATA = TOP.parent / "shared" / "data"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Collect tests on real data, and those that start servers, only where both are to be found."""
+    """Collect tests on real data, on a GPU, and those that start servers, only where these are to be found."""
     absent: set[str] = set()
     if not SHARED_DATA.is_dir():
         absent.add("realdata")
     if shutil.which("redis-server") is None or not any(Path("/usr/lib/postgresql").glob("*/bin/postgres")):
         absent.add("services")
+    if not Path("/proc/driver/nvidia/version").exists():
+        absent.add("gpu")
     kept = [item for item in items if not any(item.get_closest_marker(name) for name in absent)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept

@@ -17,7 +17,8 @@ class Windows:
 
     def gather(self, ends: Tensor) -> Tensor:
         """Return (batch, window, feature) for (symbol, index of the last bar) pairs (batch, 2)."""
-        starts = ends[:, 0] * self.num_times + ends[:, 1] - (self.window - 1)
+        symbol, end = ends.unbind(1)
+        starts = torch.add(end, symbol, alpha=self.num_times).sub_(self.window - 1)
         return self._view.index_select(0, starts).view(-1, self.window, self.num_features)
 
 

@@ -58,7 +58,10 @@ class Examples:
         """
         if zone not in self.zones:
             return np.empty((0, 2), dtype=np.int64)
-        ends = window_ends(self.panel.present, self.zone, window, horizon)
+        times = np.flatnonzero(self.zone == self.zones.index(zone))
+        span = slice(times[0], times[-1] + 1)
+        ends = window_ends(self.panel.present[:, span], self.zone[span], window, horizon)
+        ends[:, 1] += span.start
         symbol, end = ends[:, 0], ends[:, 1]
         keep = (self.zone[end] == self.zones.index(zone)) & np.isfinite(self.label[symbol, end])
         return ends[keep]
@@ -109,8 +112,7 @@ def from_table(table: pa.Table, manifest: Mapping[str, Any], *, name: str) -> Ex
         raise DataError("a label is neither 0 nor 1", file=name, column="label", remedy="Run the assemble step again")
     if TRAIN not in zones:
         raise DataError("no row is in zone 'train'", file=name, column="zone", remedy="Give train a larger share")
-    train = rows[row_zone == zones.index(TRAIN)]
-    std = train.std(axis=0)
+    mean, std = _moments(rows[row_zone == zones.index(TRAIN)])
     label, forward = np.full((2, *panel.present.shape), np.nan)
     label[code, column] = labels
     forward[code, column] = _floats(table, "forward_return")
@@ -123,7 +125,7 @@ def from_table(table: pa.Table, manifest: Mapping[str, Any], *, name: str) -> Ex
         zone=zone,
         label=label,
         forward_return=forward,
-        mean=train.mean(axis=0),
+        mean=mean,
         std=np.where(std > 0, std, 1.0),
         manifest=manifest,
     )
@@ -131,18 +133,26 @@ def from_table(table: pa.Table, manifest: Mapping[str, Any], *, name: str) -> Ex
 
 def _floats(table: pa.Table, column: str) -> Floats:
     values: npt.NDArray[np.floating] = table[column].to_numpy()
-    return values.astype(np.float64)
+    return values.astype(np.float64, copy=False)
 
 
 def _codes(table: pa.Table, column: str) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
-    texts: npt.NDArray[np.object_] = table[column].to_numpy()
-    names, code = np.unique(texts.astype(str), return_inverse=True)
-    return tuple(str(item) for item in names), code.astype(np.int64)
+    encoded = table[column].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
+    names, rank = np.unique(np.array(encoded.dictionary.to_pylist(), dtype=np.str_), return_inverse=True)
+    return tuple(names.tolist()), rank[encoded.indices.to_numpy()].astype(np.int64)
+
+
+def _moments(rows: Floats) -> tuple[Floats, Floats]:
+    """Return mean and population standard deviation of each column; ``rows`` is used up."""
+    mean = rows.mean(axis=0)
+    rows -= mean
+    return mean, np.sqrt(np.square(rows, out=rows).mean(axis=0))
 
 
 def _check_finite(rows: Floats, columns: tuple[str, ...], name: str) -> None:
-    bad = np.argwhere(~np.isfinite(rows))
-    if len(bad):
+    finite = np.isfinite(rows)
+    if not finite.all():
+        bad = np.argwhere(~finite)
         row, column = int(bad[0, 0]), int(bad[0, 1])
         raise DataError(
             f"{rows[row, column]} is not a finite number ({len(bad)} such cells)",

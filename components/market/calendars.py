@@ -63,14 +63,24 @@ def session_days(times: Times, name: Name, *, is_session: bool) -> Days:
     return (local + _FX_ROLL if name == "24/5" else local).astype("datetime64[D]")
 
 
+def _distinct(days: Days) -> Days:
+    """Return each day once, ascending."""
+    if not len(days):
+        return days
+    first = days.min()
+    seen = np.zeros(int((days.max() - first).astype(np.int64)) + 1, dtype=np.bool_)
+    seen[(days - first).astype(np.int64)] = True
+    return first + np.flatnonzero(seen)
+
+
 def detected(times: Times, *, is_session: bool) -> Name:
     """Return the calendar that the bars keep: hardly a day too many, and few too little."""
     for name in _KNOWN:
-        days = np.unique(session_days(times, name, is_session=is_session))
+        days = _distinct(session_days(times, name, is_session=is_session))
         if not len(days):
             break
-        on = np.isin(days, calendar(name, days).days)
-        num_open = len(calendar(name, days).days)
+        sessions = calendar(name, days).days
+        on, num_open = np.isin(days, sessions), len(sessions)
         if np.mean(~on) <= _MAX_OFF and num_open - on.sum() <= _MAX_ABSENT * num_open:
             return name
     return "data"

@@ -117,6 +117,8 @@ def _shown(value: object) -> str:
 
 def _symbol_faults(rows: Rows) -> list[Fault]:
     bad = np.array([SYMBOL.fullmatch(name) is None for name in rows.names], dtype=np.bool_)
+    if not bad.any():
+        return []
     names = np.array(rows.names, dtype=object)
     remedy = "Use A-Z, 0-9 and at most one '.' or '-', such as AAPL, BRK.B or BF-B"
     problem = "the symbol is not allowed"
@@ -137,10 +139,10 @@ def _number_faults(rows: Rows) -> list[Fault]:
     faults: list[Fault] = []
     for name, values in rows.numbers.items():
         if name == "volume":
-            bad = ~(np.isfinite(values) & (values >= 0))
+            bad = ~((values >= 0) & (values < np.inf))
             problem, rule = "volume must be a number >= 0", "bad_volume"
         else:
-            bad = ~(np.isfinite(values) & (values > 0))
+            bad = ~((values > 0) & (values < np.inf))
             problem, rule = "a price must be a number > 0", "bad_price"
         faults.append(Fault(name, bad, problem, values, "Correct or remove the row", rule))
     return faults
@@ -152,9 +154,10 @@ def _shape_faults(rows: Rows) -> list[Fault]:
     remedy = "Correct the row; high and low must enclose open and close, all adjusted alike"
     crossed = high < low
     faults = [Fault("high", crossed, "high is below low", high, remedy, "high_below_low")]
+    top, bottom = high * (1 + OUTSIDE_TOLERANCE), low * (1 - OUTSIDE_TOLERANCE)
     for name in (OHLC[0], OHLC[3]):
         values = rows.numbers[name]
-        outside = (values > high * (1 + OUTSIDE_TOLERANCE)) | (values < low * (1 - OUTSIDE_TOLERANCE))
+        outside = (values > top) | (values < bottom)
         problem = f"{name} is outside low to high"
         faults.append(Fault(name, outside & ~crossed, problem, values, remedy, "outside_range"))
     return faults

@@ -3,9 +3,8 @@
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from components.market.observed import Bools, Floats, Series
+from components.market.observed import Bools, Floats, Ints, Series
 from components.market.rules import (
     ADJUSTMENT_BREAK,
     ADJUSTMENT_GAP,
@@ -29,72 +28,97 @@ _TICK_RANGE: Final = 0.25
 """A daily tick is a whole bar at another level: its range, as a fraction of the leap."""
 _STRAY: Final = 0.1
 _ROUNDED, _EXACT = 1e-4, 1e-9
+_FAR: Final = 0.09
+"""Below it no move can be a bad tick or a split."""
+_NEARLY: Final = 0.99
+"""Of a limit: what is this near it is looked at again, to the last digit."""
 
 
 class Moves:
     """Returns from bar to bar, raw, adjusted, and as dividend and split say they should be."""
 
     def __init__(self, series: Series) -> None:
-        close = series.values("close")
-        before = series.previous(close)
-        self.dividend = series.event("dividend", 0.0)
-        self.split = series.event("split_factor", 1.0)
+        self.close = series.values("close")
         self.has_adjusted = "adj_close" in series.data.numbers
         with np.errstate(all="ignore"):
-            self.raw = close / before
-            self.expected = close * self.split / (before - self.dividend)
-            self.reinvested = self.split * (close + self.dividend) / before
-            if self.has_adjusted:
-                adjusted = series.values("adj_close")
-                self.adjusted = adjusted / series.previous(adjusted)
-            else:
-                self.adjusted = self.expected
-            self.leap = np.log(self.adjusted)
-            self.range = np.log(series.values("high") / series.values("low"))
-            self.gap = np.log(series.values("open") / before)
+            self.raw = series.growth(self.close)
+            self.expected = self.raw.copy()
+            acted = series.acted()
+            split, dividend = series.event("split_factor", 1.0, acted), series.event("dividend", 0.0, acted)
+            before = series.before(self.close, acted)
+            self.expected[acted] = self.close[acted] * split / (before - dividend)
+            self.adjusted = series.growth(series.values("adj_close")) if self.has_adjusted else self.expected
+            self.far = _beyond(self.adjusted, _FAR)
+            self.leap = np.log(self.adjusted[self.far])
+        booked = split != 1
+        self.booked, self.split, self.dividend = acted[booked], split[booked], dividend[booked]
 
 
 def move_hits(series: Series) -> list[Hits]:
     """Return what is odd about the path of the price, and what explains it."""
     moves = Moves(series)
     limit = LARGE_DAILY_MOVE if series.data.is_session else LARGE_INTRADAY_MOVE
-    big, adjusted_big = np.abs(moves.raw - 1) > limit, np.abs(moves.adjusted - 1) > limit
-    booked = moves.split != 1
-    paid = big & ~booked & ~adjusted_big & (moves.dividend > 0)
     tick = _bad_ticks(series, moves)
-    hits = [
-        series.hits("bad_tick", "adj_close" if moves.has_adjusted else "close", tick),
-        series.hits("move_on_split", "close", big & booked, moves.raw - 1),
-        series.hits("move_on_dividend", "close", paid, moves.raw - 1),
-        series.hits("large_move", "close", adjusted_big | (big & ~booked & ~paid), moves.adjusted - 1),
-    ]
+    hits = [series.hits("bad_tick", "adj_close" if moves.has_adjusted else "close", tick)]
+    hits.extend(_large_moves(series, moves, limit))
     if series.data.is_session:
-        hits.append(series.hits("unadjusted_split", "close", _unadjusted(series, moves, tick), moves.raw))
+        unadjusted = _unadjusted(series, moves, tick)
+        hits.append(series.hits("unadjusted_split", "close", unadjusted, moves.raw[unadjusted]))
     if series.data.events:
         hits.extend(_event_hits(series, moves))
     return hits
 
 
-def _bad_ticks(series: Series, moves: Moves) -> Bools:
+def _beyond(ratio: Floats, limit: float) -> Ints:
+    """Return the places at which ``ratio`` is further than ``limit`` from 1."""
+    far = np.flatnonzero((ratio > 1 + _NEARLY * limit) | (ratio < 1 - _NEARLY * limit))
+    return far[np.abs(ratio[far] - 1) > limit]
+
+
+def _large_moves(series: Series, moves: Moves, limit: float) -> list[Hits]:
+    raw, adjusted = _beyond(moves.raw, limit), _beyond(moves.adjusted, limit)
+    booked = np.isin(raw, moves.booked)
+    explained = ~booked & ~np.isin(raw, adjusted) & (series.event("dividend", 0.0, raw) > 0)
+    split, paid, rest = raw[booked], raw[explained], np.union1d(adjusted, raw[~booked & ~explained])
+    return [
+        series.hits("move_on_split", "close", split, moves.raw[split] - 1),
+        series.hits("move_on_dividend", "close", paid, moves.raw[paid] - 1),
+        series.hits("large_move", "close", rest, moves.adjusted[rest] - 1),
+    ]
+
+
+def _bad_ticks(series: Series, moves: Moves) -> Ints:
+    """Return where the price leaps, and is back a bar later."""
+    limit = _TICK_DAILY if series.data.is_session else _TICK_INTRADAY
+    far = moves.far[np.abs(moves.leap) > limit]
+    leap = moves.leap[np.abs(moves.leap) > limit]
+    size = np.abs(leap)
     with np.errstate(invalid="ignore"):
-        size = np.abs(moves.leap)
-        back = np.abs(moves.leap + series.following(moves.leap)) < _TICK_RETURNS * size
+        # The first bar of a series has no return: what follows a last bar is NaN, and at the very end the leap again.
+        back = np.log(moves.adjusted[np.minimum(far + 1, len(moves.adjusted) - 1)])
+        tick = np.abs(leap + back) < _TICK_RETURNS * size
         if series.data.is_session:
-            return (size > _TICK_DAILY) & back & (moves.range < _TICK_RANGE * size)
-        return (size > _TICK_INTRADAY) & back
+            tick &= _range(series, far) < _TICK_RANGE * size
+    return far[tick]
 
 
-def _unadjusted(series: Series, moves: Moves, tick: Bools) -> Bools:
+def _range(series: Series, places: Ints) -> Floats:
+    return np.log(series.values("high")[places] / series.values("low")[places])
+
+
+def _unadjusted(series: Series, moves: Moves, tick: Ints) -> Ints:
     """Return where the price changes its unit: at the open, by a usual factor, on a calm day, for good."""
-    after_tick = np.zeros(len(tick), dtype=np.bool_)
-    after_tick[1:] = tick[:-1]
+    explained = np.concatenate([moves.booked, tick, tick + 1])
+    kept = (np.abs(moves.leap) > _SPLITS[0] - 2 * _SPLIT_FIT) & ~np.isin(moves.far, explained)
+    far, leap = moves.far[kept], moves.leap[kept]
+    size = np.abs(leap)
     with np.errstate(invalid="ignore"):
-        size = np.abs(moves.leap)
-        place = np.clip(np.searchsorted(_SPLITS, np.nan_to_num(size)), 1, len(_SPLITS) - 1)
+        place = np.clip(np.searchsorted(_SPLITS, size), 1, len(_SPLITS) - 1)
         nearest = np.where(size - _SPLITS[place - 1] < _SPLITS[place] - size, _SPLITS[place - 1], _SPLITS[place])
-        factor = np.copysign(nearest, moves.leap)
-        fits = (np.abs(moves.leap - factor) < _SPLIT_FIT) & (np.abs(moves.gap - factor) < _SPLIT_OPEN_FIT)
-        return fits & (moves.range < _CALM_RANGE) & (moves.split == 1) & ~tick & ~after_tick
+        factor = np.copysign(nearest, leap)
+        gap = np.log(series.values("open")[far] / series.before(moves.close, far))
+        fits = (np.abs(leap - factor) < _SPLIT_FIT) & (np.abs(gap - factor) < _SPLIT_OPEN_FIT)
+        return far[fits & (_range(series, far) < _CALM_RANGE)]
 
 
 def is_rounded(split: Floats) -> Bools:
@@ -108,16 +132,20 @@ def is_rounded(split: Floats) -> Bools:
 def _event_hits(series: Series, moves: Moves) -> list[Hits]:
     hits: list[Hits] = []
     if "split_factor" in series.data.events:
+        booked, split = moves.booked, moves.split
         with np.errstate(invalid="ignore", divide="ignore"):
-            off = np.fmin(np.abs(np.log(moves.expected)), np.abs(np.log(moves.reinvested)))
-        booked = moves.split != 1
-        hits.append(series.hits("wrong_split", "split_factor", booked & (off > _WRONG_SPLIT)))
-        hits.append(series.hits("rounded_split", "split_factor", booked & is_rounded(moves.split)))
+            reinvested = split * (moves.close[booked] + moves.dividend) / series.before(moves.close, booked)
+            off = np.fmin(np.abs(np.log(moves.expected[booked])), np.abs(np.log(reinvested)))
+        hits.append(series.hits("wrong_split", "split_factor", booked[off > _WRONG_SPLIT]))
+        hits.append(series.hits("rounded_split", "split_factor", booked[is_rounded(split)]))
     if moves.has_adjusted:
         with np.errstate(invalid="ignore", divide="ignore"):
-            off = np.abs(moves.adjusted / moves.expected - 1)
-        hits.append(series.hits("adjustment_gap", "adj_close", (off > ADJUSTMENT_GAP) & (off <= ADJUSTMENT_BREAK), off))
-        hits.append(series.hits("adjustment_break", "adj_close", off > ADJUSTMENT_BREAK, off))
+            ratio = moves.adjusted / moves.expected
+        far = _beyond(ratio, ADJUSTMENT_GAP)
+        off = np.abs(ratio[far] - 1)
+        broken = off > ADJUSTMENT_BREAK
+        hits.append(series.hits("adjustment_gap", "adj_close", far[~broken], off[~broken]))
+        hits.append(series.hits("adjustment_break", "adj_close", far[broken], off[broken]))
     return hits
 
 
@@ -137,10 +165,14 @@ def bar_hits(series: Series, *, whole_shares: bool) -> list[Hits]:
     return hits
 
 
-def stale(series: Series, prices: tuple[Floats, ...]) -> Bools:
+def stale(series: Series, prices: tuple[Floats, ...]) -> Ints:
     """Return the bars of runs in which the whole bar repeats, long enough to doubt the feed."""
-    starts: npt.NDArray[np.bool_] = series.first.copy()
+    same = ~series.first
     for values in prices:
-        starts[1:] |= values[1:] != values[:-1]
-    run = np.cumsum(starts) - 1
-    return (np.bincount(run) >= STALE_BARS)[run] if len(run) else starts
+        same[1:] &= values[1:] == values[:-1]
+    repeats = np.flatnonzero(same)
+    start = np.flatnonzero(np.diff(repeats, prepend=-2) > 1)
+    length = np.diff(np.append(start, len(repeats)))
+    long = length >= STALE_BARS - 1
+    of_run = repeats[np.repeat(long, length)]
+    return np.union1d(of_run, repeats[start[long]] - 1)

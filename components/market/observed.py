@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Times = npt.NDArray[np.datetime64]
+Value = TypeVar("Value", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Observed:
     events: Mapping[str, Floats]
     order: Ints
     """The rows that have a time, by symbol, time and place."""
+    in_order: bool
+    """Whether ``order`` is that of the files, and all rows have a time."""
     is_session: bool
     bar_seconds: int
 
@@ -43,32 +47,37 @@ class Observed:
 def observed(parts: Sequence[Rows]) -> Observed:
     """Return the rows of all files of a dataset."""
     names, symbol = shared_codes(parts)
-    time = np.concatenate([rows.timestamp for rows in parts])
-    timed = np.concatenate([has_time(rows) for rows in parts])
+    time = _joined([rows.timestamp for rows in parts])
+    timed = _joined([has_time(rows) for rows in parts])
     shared = [name for name in parts[0].numbers if all(name in rows.numbers for rows in parts)]
     events = [name for name in parts[0].events if all(name in rows.events for rows in parts)]
     is_session = parts[0].is_session
+    in_order = bool(timed.all()) and _is_sorted(symbol, time)
     kept = np.flatnonzero(timed)
-    order = kept[_order(symbol[kept], time[kept])]
+    order = kept if in_order else kept[np.lexsort((time[kept], symbol[kept]))]
     return Observed(
         parts=parts,
         names=tuple(names),
         symbol=symbol,
         time=time,
-        numbers={name: np.concatenate([rows.numbers[name] for rows in parts]) for name in shared},
-        events={name: np.concatenate([rows.events[name] for rows in parts]) for name in events},
+        numbers={name: _joined([rows.numbers[name] for rows in parts]) for name in shared},
+        events={name: _joined([rows.events[name] for rows in parts]) for name in events},
         order=order,
+        in_order=in_order,
         is_session=is_session,
         bar_seconds=DAY_S if is_session else spacing_s(symbol[order], time[order]),
     )
 
 
-def _order(symbol: Ints, time: Times) -> Ints:
-    """Return the stable order by symbol and time; most files have it already."""
+def _joined(arrays: Sequence[npt.NDArray[Value]]) -> npt.NDArray[Value]:
+    """Return the arrays as one; a single one is not copied."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _is_sorted(symbol: Ints, time: Times) -> bool:
+    """Return whether the rows are by symbol and time, as in most files."""
     same = symbol[1:] == symbol[:-1]
-    if bool(np.all((symbol[1:] > symbol[:-1]) | (same & (time[1:] >= time[:-1])))):
-        return np.arange(len(symbol))
-    return np.lexsort((time, symbol))
+    return bool(np.all((symbol[1:] > symbol[:-1]) | (same & (time[1:] >= time[:-1]))))
 
 
 def single_row_hits(data: Observed, asof: datetime) -> list[Hits]:
@@ -92,7 +101,7 @@ def repeat_hits(data: Observed, faulty: Bools) -> list[Hits]:
     Of equal rows the first in the file is the one kept; of contradicting rows none is.
     """
     order = data.order
-    same = _same_key(data, order)
+    same = _same_key(data, None if data.in_order else order)
     grouped = np.zeros(len(order), dtype=np.bool_)
     grouped[1:] |= same
     grouped[:-1] |= same
@@ -114,9 +123,9 @@ def repeat_hits(data: Observed, faulty: Bools) -> list[Hits]:
     ]
 
 
-def _same_key(data: Observed, rows: Ints) -> Bools:
-    """Return where a row has the symbol and time of the one before, without the first."""
-    symbol, time = data.symbol[rows], data.time[rows]
+def _same_key(data: Observed, rows: Ints | None) -> Bools:
+    """Return where a row, of ``rows`` or of all, has the symbol and time of the one before, without the first."""
+    symbol, time = (data.symbol, data.time) if rows is None else (data.symbol[rows], data.time[rows])
     return (symbol[1:] == symbol[:-1]) & (time[1:] == time[:-1])
 
 
@@ -130,35 +139,44 @@ class Series:
     time: Times
     first: Bools
     """Where a symbol's series starts."""
+    whole: bool
+    """Whether these are all rows, in the order of the files."""
 
     def values(self, name: str) -> Floats:
-        """Return a column in this order."""
-        return self.data.numbers[name][self.row]
+        """Return a column in this order; it is not to be written to."""
+        return self.data.numbers[name] if self.whole else self.data.numbers[name][self.row]
 
-    def event(self, name: str, nothing: float) -> Floats:
-        """Return a corporate action per row; ``nothing`` where the file has none."""
+    def event(self, name: str, nothing: float, places: Ints) -> Floats:
+        """Return the corporate action at each of ``places``; ``nothing`` where the file has none."""
         if name not in self.data.events:
-            return np.full(len(self.row), nothing)
-        found = self.data.events[name][self.row]
+            return np.full(len(places), nothing)
+        found = self.data.events[name][self.row[places]]
         return np.where(np.isfinite(found) & (found != 0), found, nothing)
 
-    def previous(self, values: Floats) -> Floats:
-        """Return the symbol's value one bar before, NaN at its start."""
-        shifted = np.full(len(values), np.nan)
-        shifted[1:] = values[:-1]
-        shifted[self.first] = np.nan
-        return shifted
+    def acted(self) -> Ints:
+        """Return the places at which the file may have a corporate action: a dividend, or a split other than 1:1."""
+        where = np.zeros(len(self.row), dtype=np.bool_)
+        for name, nothing in (("dividend", 0.0), ("split_factor", 1.0)):
+            if name in self.data.events:
+                held = self.data.events[name]
+                found = held if self.whole else held[self.row]
+                where |= (found != nothing) & (found != 0)
+        return np.flatnonzero(where)
 
-    def following(self, values: Floats) -> Floats:
-        """Return the symbol's value one bar later, NaN at its end."""
-        shifted = np.full(len(values), np.nan)
-        shifted[:-1] = np.where(self.first[1:], np.nan, values[1:])
-        return shifted
+    def growth(self, values: Floats) -> Floats:
+        """Return the values over those of the symbol one bar before, NaN at its start."""
+        result = np.full(len(values), np.nan)
+        np.divide(values[1:], values[:-1], out=result[1:])
+        result[self.first] = np.nan
+        return result
 
-    def hits(self, rule: str, column: str, where: Bools, values: Floats | None = None) -> Hits:
-        """Return the hits of a rule where ``where`` holds."""
-        held = None if values is None else values[where]
-        return self.data.hits(rule, column, self.row[where], held)
+    def before(self, values: Floats, places: Ints) -> Floats:
+        """Return the symbol's value one bar before each of ``places``, NaN at its start."""
+        return np.where(self.first[places], np.nan, values[places - 1])
+
+    def hits(self, rule: str, column: str, where: Bools | Ints, values: Floats | None = None) -> Hits:
+        """Return the hits of a rule where ``where`` holds, or at these places; ``values`` are those of the hits."""
+        return self.data.hits(rule, column, self.row[where], values)
 
 
 def series(data: Observed, dropped: Bools, *, priced: bool) -> Series:
@@ -168,9 +186,10 @@ def series(data: Observed, dropped: Bools, *, priced: bool) -> Series:
         for name in ("close", "adj_close"):
             if name in data.numbers:
                 values = data.numbers[name]
-                usable &= np.isfinite(values) & (values > 0)
-    rows = data.order[usable[data.order]]
-    symbol = data.symbol[rows]
+                usable &= (values > 0) & (values < np.inf)
+    whole = data.in_order and bool(usable.all())
+    rows = data.order if whole else data.order[usable[data.order]]
+    symbol, time = (data.symbol, data.time) if whole else (data.symbol[rows], data.time[rows])
     first = np.ones(len(rows), dtype=np.bool_)
     first[1:] = symbol[1:] != symbol[:-1]
-    return Series(data, rows, symbol, data.time[rows], first)
+    return Series(data, rows, symbol, time, first, whole)

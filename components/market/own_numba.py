@@ -185,9 +185,11 @@ def _moves(work: Floats, high: Floats, low: Floats, count: int, bars: int) -> No
 @_jit
 def _warm(work: Floats, out: Floats, count: int, bars: int, state: Floats) -> int:
     """Run the averages up to ``WARM_BARS``, bar by bar with their coefficients; return how many bars that were."""
+    num = min(count, max(0, WARM_BARS - bars))
+    if num == 0:  # an append of one bar would pay more for the array below than for its averages
+        return 0
     decays, weights = COEFFICIENTS
     values = np.zeros(len(AVERAGES))
-    num = min(count, max(0, WARM_BARS - bars))
     for i in range(num):
         p = BEFORE + i
         values[0], values[1], values[2] = work[_GAIN + p], work[_LOSS + p], work[_RANGE + p]
@@ -230,7 +232,8 @@ def _steady(work: Floats, out: Floats, start: int, span: tuple[int, int], state:
         slow[i] = e200
         lines[i] = line
         signals[i] = signal
-    state[:] = gain, loss, spread, e50, e200, e12, e26, signal
+    state[0], state[1], state[2], state[3] = gain, loss, spread, e50
+    state[4], state[5], state[6], state[7] = e200, e12, e26, signal
 
 
 @_jit
@@ -285,7 +288,8 @@ def advance(high: Floats, low: Floats, close: Floats, state: IndicatorState, out
             work[_CLOSE + BEFORE : _CLOSE + BEFORE + count] = close[symbol, start:stop]
             candles = high[symbol, start:stop], low[symbol, start:stop]
             _tile(work, candles, out[symbol], start, (state.bars[symbol], state.averages[symbol]))
-            work[_CLOSE : _CLOSE + BEFORE] = work[_CLOSE + count : _CLOSE + count + BEFORE].copy()
+            for place in range(_CLOSE, _CLOSE + BEFORE):
+                work[place] = work[place + count]
             state.bars[symbol] += count
         state.before[symbol] = work[_CLOSE : _CLOSE + BEFORE]
         out[symbol, :, length:] = np.nan

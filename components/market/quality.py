@@ -148,7 +148,7 @@ def assess(parts: Sequence[Rows], *, asof: datetime, calendar_name: Name | None 
     present = series(data, duplicate | future, priced=False)
     name = calendar_name or detected(present.time, is_session=data.is_session)
     days = session_days(present.time, name, is_session=data.is_session)
-    of_sessions, lacking = session_hits(present, calendar(name, days))
+    of_sessions, lacking = session_hits(present, calendar(name, days), days)
     priced = series(data, duplicate | future, priced=True)
     hits += [*of_sessions, *move_hits(priced), *bar_hits(priced, whole_shares=name == "XNYS")]
     rank = {rule: place for place, rule in enumerate(RULES)}
@@ -168,7 +168,7 @@ def _judged(data: Observed, name: Name, hits: tuple[Hits, ...], duplicate: Bools
     num = len(data.names)
     faulty = _touched(data, hits, lambda found: found.rule.severity != "note") & ~duplicate
     rows = np.bincount(data.symbol, minlength=num)
-    single = np.bincount(data.symbol[~duplicate], minlength=num)
+    single = rows - np.bincount(data.symbol[duplicate], minlength=num)
     spoilt = np.bincount(data.symbol[faulty], minlength=num)
     expected = single + lacking
     reasons = _symbol_reasons(data, hits)
@@ -188,8 +188,9 @@ def _judged(data: Observed, name: Name, hits: tuple[Hits, ...], duplicate: Bools
         for code in present
     )
     aside = _touched(data, hits, lambda found: found.rule.scope == "row")
-    gone = np.array([code for code, item in zip(present, symbols, strict=True) if item.set_aside], dtype=np.int64)
-    aside |= np.isin(data.symbol, gone)
+    gone = np.zeros(num, dtype=np.bool_)
+    gone[present] = [bool(item.set_aside) for item in symbols]
+    aside |= gone[data.symbol]
     total = float(expected.sum())
     used = float(clean[score >= MIN_SCORE].sum())
     return Assessment(data, name, used / total if total else 0.0, symbols, hits, aside)

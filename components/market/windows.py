@@ -39,7 +39,8 @@ def to_panel(
         raise ValueError(f"want one code and one time per row: {symbol_codes.shape}, {timestamps.shape}, {num_rows}")
     if num_rows and symbol_codes.min() < 0:
         raise ValueError(f"symbol codes start at 0, was {symbol_codes.min()}")
-    calendar, column = np.unique(timestamps, return_inverse=True)
+    calendar = np.unique(timestamps)
+    column = np.searchsorted(calendar, timestamps)
     num_symbols = int(symbol_codes.max()) + 1 if num_rows else 0
     present = np.zeros((num_symbols, len(calendar)), dtype=np.bool_)
     present[symbol_codes, column] = True

@@ -13,6 +13,7 @@ from components.core.bundle import Bundle
 from components.core.registry import ModelHistory
 from components.core.verdict import Verdict
 from components.core.workspace import Workspace
+from components.learning.spool import SPOOL, replay
 
 RUN_KEY, BUNDLE = "qf.run_key", "qf.bundle"
 
@@ -76,6 +77,7 @@ def record(workspace: Workspace, bundle: Bundle, verdict: Verdict, folder: Path,
     )
     store.log_artifacts(run.info.run_id, str(folder), "verdict")
     store.log_artifact(run.info.run_id, str(bundle.folder / "manifest.json"), "bundle")
+    replay(workspace.run(run_key) / SPOOL, store, run.info.run_id)
     store.set_terminated(run.info.run_id)
     return str(run.info.run_id)
 

@@ -37,6 +37,10 @@ def lines(run: RunContext) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run.folder / SPOOL).read_text().splitlines()[1:]]
 
 
+def events(run: RunContext, tag: str) -> list[Any]:
+    return list(EventAccumulator(str(run.folder / "tensorboard")).Reload().Scalars(tag))
+
+
 def again_and_again(config: PriceActionConfig, examples: Path, out: Path, run: RunContext, *, polls: int) -> Bundle:
     """Train, stopped at each ``polls``-th look at the flag, until it is done."""
     while not out.exists():
@@ -57,8 +61,7 @@ def test_metrics_of_an_interrupted_training_are_those_of_a_whole_one(
     num_steps = sum("step/loss" in line["values"] for line in wanted)
     assert [line["number"] for line in wanted] == list(range(num_steps + 4))
     for tag in ("train/loss", "eval/loss", "train/gradient_norm"):
-        events = EventAccumulator(str(run.folder / "tensorboard")).Reload().Scalars(tag)
-        assert [point.step for point in events] == [1, 2, 3, 4]
+        assert [point.step for point in events(run, tag)] == [1, 2, 3, 4]
 
 
 @pytest.mark.promise("S4-58")
@@ -132,6 +135,9 @@ def test_with_masks_from_a_pool_a_killed_training_ends_in_the_same_bits(
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-1] == whole.digest
     assert int(done.stdout.split("kills ")[1].split()[0]) >= 2
+    found, wanted = ([line | {"time_ms": 0} for line in lines(make_run(key))] for key in ("killed", "whole"))
+    assert found == wanted
+    assert [point.step for point in events(make_run("killed"), "eval/loss")] == [1, 2, 3, 4]
 
 
 def test_a_checkpoint_holds_all_that_a_resume_needs(

@@ -66,7 +66,7 @@ def test_without_scaling_there_is_no_state_and_no_overflow_is_borne() -> None:
     assert not precision.may_overflow
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.gpu
 def test_float16_on_a_gpu_scales_its_losses_and_its_scale_comes_back() -> None:
     device = torch.device("cuda")
     precision = Precision(PrecisionConfig(format="float16"), device)

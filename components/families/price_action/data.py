@@ -54,8 +54,11 @@ class Scaler:
 
     def __call__(self, panel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the z-scored panel; cells without a row, which no window touches, become 0."""
-        scaled = ((panel - self.mean) / self.std).astype(np.float32)
-        return np.nan_to_num(scaled, copy=False, nan=0.0)
+        scaled = np.empty_like(panel)
+        for rows, values in zip(scaled, panel, strict=True):  # a symbol at a time stays in the cache
+            rows[:] = (values - self.mean) / self.std
+            np.nan_to_num(rows, copy=False, nan=0.0)
+        return scaled
 
 
 @dataclass(frozen=True)

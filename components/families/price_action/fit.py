@@ -86,7 +86,7 @@ class Fit:
         self.model = PriceActionTransformer(config.model, num_features=num_features, window=config.data.window)
         self.model.to(device)
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=config.train.lr, weight_decay=config.train.weight_decay, fused=True
+            self.model.parameters(), lr=config.train.lr, weight_decay=config.train.weight_decay
         )
         self.best_weights: dict[str, Tensor] = {}
         self.position = Position()
