@@ -3,9 +3,11 @@
 README.md holds the equations, the sources and the limits. Importing this loads no torch, pandas or numpy.
 """
 
-from components.core.family import Family, Resources
+from components.core.family import Family, Output, Resources
 from components.families.health.config import HealthConfig
 from components.market.columns import RETURNS
+
+LATENT = 16
 
 FAMILY = Family(
     name="health",
@@ -15,4 +17,11 @@ FAMILY = Family(
     columns={"returns_v1": RETURNS},
     resources=Resources(cpu="2", memory="8Gi"),
     labels="health",
+    outputs=(
+        Output(name="health_score", unit="fraction"),
+        Output(name="vol_bucket", unit="code: low, med, high; -1 unknown"),
+        Output(name="behavior", unit="code: momentum, mean_reversion, mixed; -1 unknown"),
+        Output(name="health_latent", unit="number", parts=tuple(str(place) for place in range(LATENT))),
+        Output(name="reconstruction_error", unit="squared training deviations"),
+    ),
 )

@@ -26,9 +26,10 @@ from components.learning.bundles import (
     num_parameters,
     origin,
     require_columns,
-    schema,
+    signature_of,
     training_key,
     write_files,
+    write_graph,
 )
 from components.learning.checkpoint import CheckpointStore
 from components.learning.examples import Examples, read_examples
@@ -51,6 +52,7 @@ def train(config: HealthConfig, examples: Path, out: Path, run: RunContext) -> B
         ArtifactError, DataError: If the examples cannot be trusted.
         DivergedError, OutOfMemoryError: If a step fails; the message names the setting to change.
         InterruptedRunError: If the run was asked to stop; it was saved and the same run key goes on.
+        ParityError: If the exported graph does not say what the network says; no bundle is written.
     """
     started = run.clock()
     data = read_examples(examples)
@@ -64,13 +66,15 @@ def train(config: HealthConfig, examples: Path, out: Path, run: RunContext) -> B
         model = make_model(config, data, zones).to(device)
         best_epoch, history = fit(config, model, zones, device, run, name=training_key("health", config, data))
     facts = {"model_type": config.model.type, "best_epoch": best_epoch, **shape(config)}
+    signature = signature_of(RETURNS, config.data.window, OUTPUTS)
     with fresh_folder(out) as folder:
+        write_graph(folder, model, data, signature, horizon=config.data.horizon)
         write_files(folder, model, data, history=history, facts=facts)
         seal(
             folder,
             family="health",
             config=config.model_dump(mode="json"),
-            schema=schema(RETURNS, config.data.window, OUTPUTS),
+            schema=signature.document(),
             data=origin(data),
             notes=notes(threads=config.train.threads, device=device, started=started, finished=run.clock()),
         )

@@ -3,9 +3,13 @@
 README.md holds the equations, the sources and the limits. Importing this loads no torch, pandas or numpy.
 """
 
-from components.core.family import Family, Resources
+from components.core.family import Family, Output, Resources
 from components.families.regime.config import RegimeConfig
 from components.market.columns import CONTEXT
+
+REGIMES = ("calm_uptrend", "risk_on_trend", "risk_off_trend", "choppy", "high_vol_panic")
+"""``components.market.regimes.REGIMES``, which needs numpy."""
+EMBEDDING = 8
 
 FAMILY = Family(
     name="regime",
@@ -16,4 +20,9 @@ FAMILY = Family(
     resources=Resources(cpu="2", memory="4Gi"),
     unit="market",
     labels="regime",
+    outputs=(
+        Output(name="regime_probs", unit="fraction", parts=REGIMES),
+        Output(name="regime_label", unit=f"code: {', '.join(REGIMES)}"),
+        Output(name="regime_embedding", unit="number", parts=tuple(str(place) for place in range(EMBEDDING))),
+    ),
 )
