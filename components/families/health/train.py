@@ -26,9 +26,10 @@ from components.learning.bundles import (
     num_parameters,
     origin,
     require_columns,
-    schema,
+    signature_of,
     training_key,
     write_files,
+    write_graph,
 )
 from components.learning.checkpoint import CheckpointStore
 from components.learning.examples import Examples, read_examples
@@ -54,6 +55,7 @@ def train(config: HealthConfig, examples: Path, out: Path, run: RunContext) -> B
         DivergedError, OutOfMemoryError: If a step fails; the message names the setting to change.
         ParityError: If the exported graph does not say what the network says; no bundle is written.
         InterruptedRunError: If the run was asked to stop; it was saved and the same run key goes on.
+        ParityError: If the exported graph does not say what the network says; no bundle is written.
     """
     started = run.clock()
     data = read_examples(examples)
@@ -67,17 +69,15 @@ def train(config: HealthConfig, examples: Path, out: Path, run: RunContext) -> B
         model = make_model(config, data, zones).to(device)
         best_epoch, history = fit(config, model, zones, device, run, name=training_key("health", config, data))
     facts = {"model_type": config.model.type, "best_epoch": best_epoch, **shape(config)}
-    layout = schema(RETURNS, config.data.window, OUTPUTS)
-    graph = exported(model, Signature.of(layout, name="health"), data, horizon=config.data.horizon)
+    signature = signature_of(RETURNS, config.data.window, OUTPUTS)
     with fresh_folder(out) as folder:
-        with atomic_file(folder / GRAPH) as file:
-            file.write(graph)
+        write_graph(folder, model, data, signature, horizon=config.data.horizon)
         write_files(folder, model, data, history=history, facts=facts)
         seal(
             folder,
             family="health",
             config=config.model_dump(mode="json"),
-            schema=layout,
+            schema=signature.document(),
             data=origin(data),
             notes=notes(threads=config.train.threads, device=device, started=started, finished=run.clock()),
         )
