@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -17,13 +16,11 @@ from components.core.config import Config
 from components.core.errors import ArtifactError, DataError
 from components.core.files import atomic_file, digest_of, read_json, write_json
 from components.learning.examples import Examples
-from components.learning.export import check_parity, export_onnx
+from components.learning.export import exported
 from components.learning.reproducible import device_name
 from components.serving.loader import GRAPH, Signature
 
 WEIGHTS, SCALER, HISTORY, FACTS = "weights.safetensors", "scaler.json", "history.json", "model.json"
-PARITY_WINDOWS = 256
-"""Windows on which the graph is compared with the network."""
 
 
 def require_columns(examples: Examples, wanted: Sequence[str]) -> None:
@@ -76,15 +73,7 @@ def write_graph(folder: Path, model: nn.Module, data: Examples, signature: Signa
     Raises:
         ParityError: If graph and network differ.
     """
-    zones = (data.windows(zone, signature.window, horizon) for zone in ("calibration", "validation"))
-    ends = next(found for found in zones if len(found))
-    chosen = ends[np.linspace(0, len(ends) - 1, min(PARITY_WINDOWS, len(ends))).astype(int)]
-    bars = chosen[:, 1, None] - np.arange(signature.window)[::-1]
-    windows = data.panel.values[chosen[:, 0, None], bars]
-    content = export_onnx(
-        model, torch.from_numpy(windows[[0, 0]]), input_name=signature.input, output_names=signature.outputs
-    )
-    check_parity(content, model, windows, signature)
+    content = exported(model, signature, data, horizon=horizon)
     with atomic_file(folder / GRAPH) as file:
         file.write(content)
 

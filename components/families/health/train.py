@@ -14,7 +14,7 @@ from torch import Tensor
 
 from components.core.bundle import Bundle, seal
 from components.core.bundle import load as load_bundle
-from components.core.files import atomic_file, fresh_folder
+from components.core.files import fresh_folder
 from components.core.run_context import RunContext
 from components.families.health.config import HealthConfig
 from components.families.health.evaluate import metrics
@@ -33,14 +33,12 @@ from components.learning.bundles import (
 )
 from components.learning.checkpoint import CheckpointStore
 from components.learning.examples import Examples, read_examples
-from components.learning.export import exported
 from components.learning.faults import memory_advice
 from components.learning.loop import Loop, Task
 from components.learning.reproducible import choose_device, reproducible
 from components.learning.zones import Zones, load_zones
 from components.market.columns import BEHAVIORS, RETURNS, VOL_BUCKETS
 from components.market.health import HEALTH_LABELLER
-from components.serving.loader import GRAPH, Signature
 
 History = dict[str, list[float]]
 
@@ -53,7 +51,6 @@ def train(config: HealthConfig, examples: Path, out: Path, run: RunContext) -> B
     Raises:
         ArtifactError, DataError: If the examples cannot be trusted.
         DivergedError, OutOfMemoryError: If a step fails; the message names the setting to change.
-        ParityError: If the exported graph does not say what the network says; no bundle is written.
         InterruptedRunError: If the run was asked to stop; it was saved and the same run key goes on.
         ParityError: If the exported graph does not say what the network says; no bundle is written.
     """

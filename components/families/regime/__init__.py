@@ -7,8 +7,6 @@ from components.core.family import Family, Output, Resources
 from components.families.regime.config import RegimeConfig
 from components.market.columns import CONTEXT, REGIMES
 
-REGIMES = ("calm_uptrend", "risk_on_trend", "risk_off_trend", "choppy", "high_vol_panic")
-"""``components.market.regimes.REGIMES``, which needs numpy."""
 EMBEDDING = 8
 
 FAMILY = Family(

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from components.core.bundle import Bundle, seal
 from components.core.bundle import load as load_bundle
-from components.core.files import atomic_file, fresh_folder
+from components.core.files import fresh_folder
 from components.core.run_context import RunContext
 from components.families.regime.config import RegimeConfig
 from components.families.regime.evaluate import advice, metrics
@@ -36,14 +36,12 @@ from components.learning.bundles import (
 )
 from components.learning.checkpoint import CheckpointStore
 from components.learning.examples import Examples, read_examples
-from components.learning.export import exported
 from components.learning.faults import memory_advice
 from components.learning.loop import Loop, Task
 from components.learning.reproducible import choose_device, reproducible
 from components.learning.zones import Zone, Zones, load_zones
 from components.market.columns import CONTEXT, REGIMES
 from components.market.regimes import LABELLER
-from components.serving.loader import GRAPH, Signature
 
 Codes = npt.NDArray[np.int64]
 History = dict[str, list[float]]
@@ -57,7 +55,6 @@ def train(config: RegimeConfig, examples: Path, out: Path, run: RunContext) -> B
     Raises:
         ArtifactError, DataError: If the examples cannot be trusted.
         DivergedError, OutOfMemoryError: If a step fails; the message names the setting to change.
-        ParityError: If the exported graph does not say what the network says; no bundle is written.
         InterruptedRunError: If the run was asked to stop; it was saved and the same run key goes on.
         ParityError: If the exported graph does not say what the network says; no bundle is written.
     """
