@@ -8,6 +8,7 @@ from components.families.health.config import HealthConfig
 from components.market.columns import RETURNS
 
 LATENT = 16
+"""Numbers that a window becomes."""
 
 FAMILY = Family(
     name="health",
