@@ -22,7 +22,7 @@ from pipelines.request import Settings, dataset_of, located, request
 @click.option("--epochs", default=100, show_default=True, type=click.IntRange(1), help="At most, of each model.")
 @click.option("--bucket", default=BUCKET, show_default=True, help="Where the champions are published.")
 @click.option("--region", default=REGION, show_default=True)
-@click.option("--skip-upload", is_flag=True, help="Publish to the local folder alone.")
+@click.option("--skip-upload", is_flag=True, default=False, help="Publish to the local folder alone.")
 @click.option("--output", default="models", show_default=True, help="The local folder.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting of both recipes.")
 @root_option
