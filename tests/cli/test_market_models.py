@@ -1,6 +1,8 @@
 """The commands of regime and health, as they are typed."""
 
 import json
+import tomllib
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -121,6 +123,21 @@ def test_a_file_that_lacks_a_column_is_told_which(context_file: Path, tmp_path: 
         feature_table(context_file, families.find("health"), RETURNS)
 
 
+@pytest.mark.promise("S1-04")
+def test_one_lock_pins_torch_for_all_and_asks_for_no_old_library(top: Path) -> None:
+    assert "torch==2.13.0" in (top / "requirements" / "torch.txt").read_text()
+    extras = tomllib.loads((top / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    product = {name: extra for name, extra in extras.items() if name not in ("dev", "bench")}
+    assert "torch==2.13.0" in product["train"]
+    assert not any("scikit-learn" in item for items in product.values() for item in items)
+
+
+@pytest.mark.promise("S1-48")
+def test_the_readme_names_the_command_that_runs_the_tests(top: Path) -> None:
+    assert "    make test\n" in (top / "README.md").read_text()
+    assert "test: $(STAMP)" in (top / "Makefile").read_text()
+
+
 @pytest.mark.slow
 @pytest.mark.promise("S1-06")
 @pytest.mark.promise("S1-07")
@@ -139,3 +156,14 @@ def test_one_command_fetches_trains_both_and_publishes_champions(tmp_path: Path)
     published = {path.name.partition("_v")[0] for path in (tmp_path / "models").glob("*_v*")}
     assert published == champions
     assert (tmp_path / "models" / "latest.json").exists() == bool(champions)
+    assert result.output.count("ended after") == 2
+
+
+@pytest.mark.promise("S1-50")
+@pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
+def test_a_bundle_says_how_long_its_training_took(context_file: Path, tmp_path: Path) -> None:
+    out, root = str(tmp_path / "model"), str(tmp_path / "root")
+    assert call("train", "regime", "--data", str(context_file), "--output", out, "--root", root, *QUICK).exit_code == 0
+    notes = bundles.load(tmp_path / "model").manifest["notes"]
+    started, finished = (datetime.fromisoformat(notes[name]) for name in ("started", "finished"))
+    assert timedelta(0) < finished - started
