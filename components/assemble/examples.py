@@ -127,6 +127,14 @@ def examples_table(folder: Path, member: Family, data: DataConfig) -> tuple[pd.D
     return examples.sort_values(["symbol", "timestamp"], ignore_index=True), manifest
 
 
+def left_out(folder: Path, member: Family, examples: pd.DataFrame) -> list[str]:
+    """Return the symbols that have features and yet no example: of those that come short, somebody must hear."""
+    view = labeller_of(member).view
+    unit = "market" if member.unit == "market" else "symbol"
+    names = pq.read_table(folder / f"{view}.parquet", columns=[unit])[unit].unique().to_pylist()
+    return sorted(set(names) - set(examples["symbol"]))
+
+
 def describe(examples: pd.DataFrame, member: Family, data: DataConfig, source: dict[str, Any]) -> dict[str, Any]:
     """Return the manifest of the examples, without the digests of its files."""
     times = np.unique(examples["timestamp"].to_numpy())
@@ -168,6 +176,11 @@ def assemble(features: str, family: str, recipe: str, *, out: str, root: str, ru
         config = member.config.parse_json(recipe, name="recipe")
         examples, source = examples_table(Path(features), member, config.data)
         manifest = describe(examples, member, config.data, source)
+        if absent := left_out(Path(features), member, examples):
+            run.log.warning(
+                "no example of %s: no row has all of %s. Give longer histories, or leave them out with --symbols",
+                ", ".join(absent), ", ".join(member.columns),
+            )  # fmt: skip
         with fresh_folder(Path(out)) as folder:
             path = folder / "examples.parquet"
             table = pa.Table.from_pandas(examples, preserve_index=False)

@@ -50,20 +50,23 @@ class CheckpointStore:
         folder.mkdir(parents=True, exist_ok=True)
         for rest in folder.glob(".*.tmp"):
             rest.unlink()
-        listed = {manifest.with_suffix(".safetensors") for manifest in self._manifests()}
+        listed = {_blob(manifest) for manifest in self._manifests()}
         for blob in set(folder.glob("checkpoint-*.safetensors")) - listed:
             blob.unlink()
 
     def _manifests(self) -> list[Path]:
         return sorted(self._folder.glob("checkpoint-*.json"))
 
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint that becomes the newest, then drop those beyond ``keep``."""
+    def save(self, checkpoint: Checkpoint, *, label: str = "") -> None:
+        """Write a checkpoint that becomes the newest, then drop those beyond ``keep``.
+
+        ``label`` is the part of its name that is for people.
+        """
         before = self._manifests()
-        number = int(before[-1].stem.removeprefix("checkpoint-")) + 1 if before else 0
-        manifest = self._folder / f"checkpoint-{number:08d}.json"
+        number = int(before[-1].stem.split("-")[1]) + 1 if before else 0
+        manifest = self._folder / f"checkpoint-{number:08d}{label and f'-{label}'}.json"
         content = save({name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()})
-        with atomic_file(manifest.with_suffix(".safetensors")) as file:
+        with atomic_file(_blob(manifest)) as file:
             file.write(content)
         values = dict(checkpoint.values)
         write_json(
@@ -77,7 +80,7 @@ class CheckpointStore:
         )
         for old in (*before, manifest)[: -self._keep]:
             old.unlink()
-            old.with_suffix(".safetensors").unlink(missing_ok=True)
+            _blob(old).unlink(missing_ok=True)
 
     def newest(self) -> Checkpoint | None:
         """Return the newest checkpoint that is whole, or None if there is none."""
@@ -89,9 +92,13 @@ class CheckpointStore:
         return None
 
 
+def _blob(manifest: Path) -> Path:
+    return manifest.with_name(f"{manifest.name.removesuffix('.json')}.safetensors")
+
+
 def _read(manifest: Path) -> Checkpoint:
     facts = read_json(manifest)
-    content = manifest.with_suffix(".safetensors").read_bytes()
+    content = _blob(manifest).read_bytes()
     if facts.get("format") != FORMAT:
         raise ArtifactError(f"format {facts.get('format')!r}, this version reads {FORMAT}")
     if facts.get("sha256") != hashlib.sha256(content).hexdigest():
@@ -99,6 +106,11 @@ def _read(manifest: Path) -> Checkpoint:
     if facts.get("values_sha256") != digest_of(facts.get("values")):
         raise ArtifactError("the sha256 of the values differs from the manifest")
     return Checkpoint(load(content), facts["values"])
+
+
+def epoch_label(epoch: int, val_loss: float | None) -> str:
+    """Return the label of a checkpoint after ``epoch`` whole epochs, with the last validation loss if there is one."""
+    return f"epoch-{epoch:03d}" + ("" if val_loss is None else f"-val_loss-{val_loss:.4f}")
 
 
 def named(group: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -15,7 +15,14 @@ from torch import Tensor, nn
 from components.core.errors import InterruptedRunError
 from components.core.run_context import RunContext
 from components.learning.batches import epoch_order
-from components.learning.checkpoint import Checkpoint, CheckpointStore, named, optimizer_tensors, restore_optimizer
+from components.learning.checkpoint import (
+    Checkpoint,
+    CheckpointStore,
+    epoch_label,
+    named,
+    optimizer_tensors,
+    restore_optimizer,
+)
 from components.learning.events import GRADIENT_NORM, LEARNING_RATE
 from components.learning.faults import checked_loss
 from components.learning.gradient import GradientNorms, clip_gradient, parts
@@ -116,7 +123,9 @@ class Loop:
         }
         self.position.num_lines = self._journal.sync()
         values = {"position": asdict(self.position), "precision": self.precision.values()}
-        self._store.save(Checkpoint(tensors, values))
+        losses = self.position.history.get("val_loss", [])
+        label = epoch_label(self.position.epoch, losses[-1] if losses else None)
+        self._store.save(Checkpoint(tensors, values), label=label)
 
     def _resume(self) -> None:
         checkpoint = self._store.newest()

@@ -80,14 +80,14 @@ def test_a_session_is_labelled_with_the_regime_of_five_sessions_later(features: 
 
 
 @pytest.mark.promise("S1-29")
-def test_a_bar_is_labelled_with_the_health_of_its_symbol_a_month_later(features: Path) -> None:
+def test_a_bar_is_labelled_with_the_health_of_its_symbol_a_quarter_later(features: Path) -> None:
     rows = rows_of(features, BOTH[1])
     assert rows["symbol"].nunique() == 3
     for _, part in rows.groupby("symbol"):
         scores = health_scores(part[list(RETURNS)].to_numpy())
         np.testing.assert_array_equal(part["now"].to_numpy(), scores)
-        np.testing.assert_array_equal(part["label"].to_numpy()[:-21], scores[21:])
-        assert part["label"].isna().sum() == 21
+        np.testing.assert_array_equal(part["label"].to_numpy()[:-63], scores[63:])
+        assert part["label"].isna().sum() == 63
 
 
 @pytest.mark.parametrize("member", BOTH, ids=lambda member: member.name)
@@ -118,7 +118,7 @@ def test_the_manifest_names_labeller_and_horizon_and_the_trainer_reads_it(
     assemble(str(features), member.name, config.canonical(), out=str(out), root=str(tmp_path), run_key="k")
     manifest, examples = read_json(out / "manifest.json"), read_examples(out)
     assert manifest["labeller"] == {"regime": "regime_v1", "health": "health_v1"}[member.name]
-    assert manifest["horizon"] == {"regime": 5, "health": 21}[member.name]
+    assert manifest["horizon"] == {"regime": 5, "health": 63}[member.name]
     assert examples.classes == (REGIMES if member.name == "regime" else ())
     ends = examples.windows("train", config.data.window, config.data.horizon)
     zone = examples.zone[ends[:, 1] + config.data.horizon]

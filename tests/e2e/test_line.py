@@ -53,6 +53,7 @@ def test_the_same_key_again_does_nothing(line: Line, first: str) -> None:
     assert line.facts("first", "train") == before
 
 
+@pytest.mark.slow
 def test_another_root_gives_the_same_digests(line: Line, first: str, tmp_path: Path) -> None:
     other = Line(tmp_path)
     result = other.qf("run", "price-action", "--source", SMALL, "--run-key", "again", *TINY)

@@ -34,6 +34,7 @@ def test_by_default_a_faulty_file_is_refused_and_the_report_shows_why(tmp_path: 
     assert "Fewer than 60 bars" in page
 
 
+@pytest.mark.slow
 def test_with_quarantine_the_sound_rows_are_trained_on_and_the_others_are_kept_apart(tmp_path: Path) -> None:
     line = Line(tmp_path / "root")
     arguments = ("--source", faulty(tmp_path), "--faults", "quarantine", "--run-key", "k", *TINY)

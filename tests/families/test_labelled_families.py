@@ -130,6 +130,7 @@ work()
 """
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_a_training_ends_in_the_same_bits(case: Case, tmp_path: Path) -> None:
     recipe = config_of(case.family, case.kind).canonical()
     command = [sys.executable, "-c", KILLER, case.family, recipe, str(case.examples), str(tmp_path)]

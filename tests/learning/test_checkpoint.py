@@ -10,6 +10,7 @@ from torch import nn
 from components.learning.checkpoint import (
     Checkpoint,
     CheckpointStore,
+    epoch_label,
     named,
     optimizer_tensors,
     restore_optimizer,
@@ -114,3 +115,19 @@ def test_an_optimizer_goes_on_as_if_never_interrupted(tmp_path: Path) -> None:
     restore_optimizer(resumed, found.group("optimizer"))
     step(other, resumed)
     assert torch.equal(other.weight, model.weight)
+
+
+@pytest.mark.promise("S4-85")
+def test_the_name_of_a_checkpoint_says_epoch_and_validation_loss(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path, log=logging.getLogger("test"))
+    checkpoint = Checkpoint({"model.weight": torch.ones(2)}, {"epoch": 3})
+    store.save(checkpoint, label=epoch_label(0, None))
+    store.save(checkpoint, label=epoch_label(3, 0.65124))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"checkpoint-0000000{name}.{kind}"
+        for name in ("0-epoch-000", "1-epoch-003-val_loss-0.6512")
+        for kind in ("json", "safetensors")
+    ]
+    found = CheckpointStore(tmp_path, log=logging.getLogger("test")).newest()
+    assert found is not None
+    assert found.values == {"epoch": 3}

@@ -9,6 +9,7 @@ from components.core.errors import BAD_DATA
 from components.learning.faults import DivergedError, OutOfMemoryError, checked_loss, memory_advice
 
 
+@pytest.mark.promise("S0-50")
 @pytest.mark.promise("S3-40")
 @pytest.mark.parametrize(("batch", "smaller"), [(32, 16), (256, 16), (16, 8), (1, 1)])
 def test_out_of_memory_names_the_next_batch(batch: int, smaller: int) -> None:

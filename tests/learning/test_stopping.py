@@ -28,6 +28,7 @@ def test_the_lowest_loss_is_the_best_and_patience_counts_from_it() -> None:
     assert states[-1].best == 0.6
 
 
+@pytest.mark.promise("S4-84")
 def test_the_highest_sharpe_ratio_is_the_best_and_fifteen_epochs_are_borne() -> None:
     config = StoppingConfig(metric="val_sharpe_ratio", mode="max")
     assert (config.patience, config.restore_best) == (15, True)

@@ -15,6 +15,7 @@ def test_direction_is_up_only_when_the_next_close_is_higher() -> None:
     np.testing.assert_array_equal(next_direction(close), expected)
 
 
+@pytest.mark.promise("S2-17")
 def test_open_return_is_earned_from_the_next_open_to_the_one_after() -> None:
     opens = np.array([[10.0, 20.0, 25.0, 20.0]])
     np.testing.assert_allclose(next_open_return(opens), [[0.25, -0.2, NAN, NAN]], rtol=1e-15)

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.assemble.examples import zone_of
 from components.core.errors import RecipeError
+from components.core.recipe import DataConfig
 from components.market.splits import chronological
 
 
@@ -56,3 +58,14 @@ def test_fractions_that_are_no_whole_are_refused(fractions: dict[str, float]) ->
 def test_a_negative_number_of_rows_is_refused() -> None:
     with pytest.raises(ValueError, match="num_rows"):
         chronological(-1, {"train": 1.0})
+
+
+@pytest.mark.promise("S4-81")
+def test_seventy_fifteen_fifteen_with_a_gap_of_five_days() -> None:
+    data = DataConfig(zones={"train": 0.7, "validation": 0.15, "test": 0.15}, embargo_bars=5)
+    zones = zone_of(np.arange("2020-01-01", "2022-09-27", dtype="datetime64[D]"), data)
+    names, counts = np.unique(zones, return_counts=True)
+    assert dict(zip(names.tolist(), counts.tolist(), strict=True)) == {
+        "train": 700, "embargo": 10, "validation": 145, "test": 145,
+    }  # fmt: skip
+    assert zones[699:705].tolist() == ["train"] + ["embargo"] * 5

@@ -30,6 +30,7 @@ from components.learning.batches import epoch_order
 from components.learning.checkpoint import (
     Checkpoint,
     CheckpointStore,
+    epoch_label,
     named,
     optimizer_tensors,
     restore_optimizer,
@@ -131,7 +132,9 @@ class Fit:
         }
         if self._journal:
             self.position.num_lines = self._journal.sync()
-            self._store.save(Checkpoint(tensors, self.position.values()))
+            losses = self.position.history.get("val_loss", [])
+            label = epoch_label(self.position.epoch, losses[-1] if losses else None)
+            self._store.save(Checkpoint(tensors, self.position.values()), label=label)
 
     def _resume(self) -> None:
         checkpoint = self._store.newest()
