@@ -34,7 +34,7 @@ class PlainDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """One window and its label at a time, the way tutorials write it."""
 
     def __init__(self, samples: Samples) -> None:
-        self.windows = samples.windows.gather(samples.train.ends).numpy()
+        self.windows = samples.windows.gather(samples.train.slabs.ends).numpy()
         self.labels = samples.train.labels.numpy()
 
     def __len__(self) -> int:
@@ -152,7 +152,7 @@ def main() -> None:
     examples = made_up_examples(0)
     whole = load(examples, Scaler.of(examples), recipe(), CPU)
     rows = STEPS * recipe().train.batch
-    samples = replace(whole, train=Zone(whole.train.ends[:rows], whole.train.labels[:rows]))
+    samples = replace(whole, train=Zone(whole.train.slabs.take(torch.arange(rows)), whole.train.labels[:rows]))
     settings: dict[str, dict[str, Any]] = {
         "fp32, fresh masks": {},
         "fp32, mask pool": {"masks": "pool"},

@@ -32,13 +32,15 @@ def checked_loss(loss: float, *, place: str, lr: float) -> float:
 
 
 @contextlib.contextmanager
-def memory_advice(*, batch: int) -> Generator[None]:
+def memory_advice(*, batch: int, least: int = 1) -> Generator[None]:
     """Turn a failed allocation into an error that names the next smaller batch and the segments that save activations.
+
+    No batch below ``least`` is named.
 
     Raises:
         OutOfMemoryError: If the block runs out of memory.
     """
-    smaller = _SMALL_BATCH if batch > _SMALL_BATCH else max(1, batch // 2)
+    smaller = max(least, _SMALL_BATCH if batch > _SMALL_BATCH else batch // 2)
     advice = (
         f"train.batch={batch} does not fit into memory. Set train.gradient.segments=4, or use train.batch={smaller}"
     )
