@@ -99,7 +99,7 @@ class FreshMasks:
     share: float
     training: bool
 
-    def drop(self, site: int, values: Tensor) -> Tensor:  # noqa: ARG002
+    def drop(self, site: int, values: Tensor) -> Tensor:
         """Return ``values`` after a dropout; every site has a mask of its own."""
         return dropout(values, self.share, self.training)
 

@@ -17,9 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from components.learning.faults import DivergedError
 
 
-def parts(
-    samples: Tensor, num_parts: int, *, weigh: Callable[[Tensor], int] = len
-) -> Iterator[tuple[Tensor, float]]:
+def parts(samples: Tensor, num_parts: int, *, weigh: Callable[[Tensor], int] = len) -> Iterator[tuple[Tensor, float]]:
     """Yield ``samples`` in at most ``num_parts`` nearly equal parts, each with its share of them as ``weigh`` counts.
 
     The sum of mean loss times share over the parts has the gradient of the mean loss of the whole batch.

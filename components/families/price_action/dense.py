@@ -57,9 +57,10 @@ class DenseTransformer(PriceActionTransformer):
     def logits(self, windows: Tensor, *, masks: Masks | None = None, segments: int | None = None) -> Tensor:
         """Return the log-odds (slab, rows - window + 1) of z-scored slabs (slab, rows, feature)."""
         drawn = masks or FreshMasks(self._share, training=self.training)
+        encoder = cast("list[nn.TransformerEncoderLayer]", list(self.encoder))
         layers = [
             partial(encode, layer, masks=drawn, layer_number=number, attend=partial(self._attend, reach=reach))
-            for number, (layer, reach) in enumerate(zip(self.encoder, self._reaches, strict=True))
+            for number, (layer, reach) in enumerate(zip(encoder, self._reaches, strict=True))
         ]
         hidden = run_stack(layers, self.projection(windows), segments=segments)
         inner, relu, _, outer = self.head
