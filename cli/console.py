@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -39,26 +40,47 @@ def shown(path: Path) -> str:
 
 def _told(step: str, facts: dict[str, Any]) -> str:
     """Return one line on what a step did."""
-    if step == "ingest":
-        span = f"{facts['first'][:10]} to {facts['last'][:10]}"
-        aside = f", {facts['num_quarantined']:,} rows set aside" if facts["num_quarantined"] else ""
-        layouts = f", layout {' and '.join(facts['layouts'])}" if facts["layouts"] else ""
-        added = f", {facts['increment']['added']:,} new" if facts["increment"] else ""
-        bars = f"{facts['rows']:,} {facts['interval']} bars of {facts['num_symbols']} symbols, {span}"
-        beside = f", beside them {' and '.join(facts['beside'])}" if facts["beside"] else ""
-        return f"{bars}{beside}{layouts}{added}, quality {facts['quality']:.3f}{aside}"
-    if step == "features":
-        return f"{facts['rows']:,} rows in {', '.join(facts['filled'])}, online store {facts['online']}"
-    if step == "assemble":
-        in_time = sorted(facts["zones"].items(), key=lambda item: item[1]["first"])
-        zones = ", ".join(f"{name} {zone['rows']:,}" for name, zone in in_time)
-        return f"{facts['rows']:,} examples point in time: {zones}"
-    if step == "train":
-        return f"bundle {facts['digest'][:12]}"
-    if step == "validate":
-        passed = sum(gate["outcome"] == "pass" for gate in facts["gates"])
-        return f"{facts['outcome']}: {passed} of {len(facts['gates'])} gates passed"
-    return facts["outcome"] + (f", champion is version {facts['version']}" if facts["version"] else "")
+    return _LINES[step](facts)
+
+
+def _ingested(facts: dict[str, Any]) -> str:
+    span = f"{facts['first'][:10]} to {facts['last'][:10]}"
+    aside = f", {facts['num_quarantined']:,} rows set aside" if facts["num_quarantined"] else ""
+    layouts = f", layout {' and '.join(facts['layouts'])}" if facts["layouts"] else ""
+    added = f", {facts['increment']['added']:,} new" if facts["increment"] else ""
+    bars = f"{facts['rows']:,} {facts['interval']} bars of {facts['num_symbols']} symbols, {span}"
+    beside = f", beside them {' and '.join(facts['beside'])}" if facts["beside"] else ""
+    return f"{bars}{beside}{layouts}{added}, quality {facts['quality']:.3f}{aside}"
+
+
+def _assembled(facts: dict[str, Any]) -> str:
+    in_time = sorted(facts["zones"].items(), key=lambda item: item[1]["first"])
+    zones = ", ".join(f"{name} {zone['rows']:,}" for name, zone in in_time)
+    return f"{facts['rows']:,} examples point in time: {zones}"
+
+
+def _judged(facts: dict[str, Any]) -> str:
+    passed = sum(gate["outcome"] == "pass" for gate in facts["gates"])
+    return f"{facts['outcome']}: {passed} of {len(facts['gates'])} gates passed"
+
+
+def _predicted(facts: dict[str, Any]) -> str:
+    by = f"version {facts['version']}" if facts["version"] else f"the baseline ({facts['reason']})"
+    windows = f"{facts['rows']:,} windows of {facts['num_symbols']} symbols, newest bar {facts['newest'][:16]}"
+    return f"{windows}, by {by}, online store {facts['online']}"
+
+
+_LINES: Mapping[str, Callable[[dict[str, Any]], str]] = {
+    "ingest": _ingested,
+    "features": lambda facts: f"{facts['rows']:,} rows in {', '.join(facts['filled'])}, online store {facts['online']}",
+    "assemble": _assembled,
+    "train": lambda facts: f"bundle {facts['digest'][:12]}",
+    "validate": _judged,
+    "promote": lambda facts: (
+        facts["outcome"] + (f", champion is version {facts['version']}" if facts["version"] else "")
+    ),
+    "score": _predicted,
+}
 
 
 class Progress:
@@ -151,7 +173,24 @@ def _overview(facts: dict[str, dict[str, Any]]) -> Table:
 
 
 def summary(request: RunRequest) -> None:
-    """Print the end of a run: data, features, metrics, gates, verdict, version, where to look."""
+    """Print the end of a run: what it was made of, what came out, where to look."""
+    if request.pipeline == request.family.scoring_pipeline:
+        _scored(request)
+    else:
+        _trained(request)
+
+
+def _scored(request: RunRequest) -> None:
+    screen = console()
+    facts = {step: read_json(request.folder / f"{step}.json") for step in ("ingest", "score")}
+    screen.print(f"data        {facts['ingest']['source']}: {_told('ingest', facts['ingest'])}")
+    screen.print(f"predictions {_told('score', facts['score'])}")
+    screen.print(f"file        {shown(Path(facts['score']['path']))}")
+    screen.print(f"online      view {request.family.predictions_view}")
+    screen.print(f"log         {shown(request.folder / 'logs' / 'score.log')}")
+
+
+def _trained(request: RunRequest) -> None:
     screen = console()
     folder, dataset = request.folder, request.arguments["dataset"]
     facts = {step: read_json(folder / f"{step}.json") for step in STEPS}

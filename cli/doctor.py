@@ -15,6 +15,7 @@ from components.core.workspace import Workspace
 PACKAGES = {
     "numpy": "data", "pandas": "data", "pyarrow": "data", "feast": "features", "polars": "features",
     "duckdb": "features", "torch": "train", "safetensors": "train", "torchx-nightly": "distributed",
+    "onnx": "train", "onnxruntime": "serve", "onnxscript": "train",
     "scipy": "judge", "cryptography": "judge", "mlflow": "tracking", "kfp": "pipelines",
     "kfp-kubernetes": "pipelines", "kubernetes": "pipelines",
 }  # fmt: skip

@@ -9,7 +9,7 @@ import click
 from components.core.errors import USAGE, QuantfoundryError
 
 COMMANDS = {
-    "run": ("cli.run", "Run a family's training pipeline on this machine, start to finish."),
+    "run": ("cli.run", "Train a family, or let its champion predict, on this machine, start to finish."),
     "champion": ("cli.champion", "Show which model serves, and since when."),
     "rollback": ("cli.champion", "Return to the champion before this one."),
     "config": ("cli.config", "Show recipes and every setting with its default."),

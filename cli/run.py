@@ -6,12 +6,12 @@ import click
 
 from cli.console import Progress, summary
 from cli.options import root_option
-from components.core import family as families
 from components.core.workspace import Workspace
 from components.ingest import MAX_RESTATED
+from components.serving import MAX_AGE_DAYS
 from pipelines import COMPILED
 from pipelines.local import execute, finished
-from pipelines.request import request
+from pipelines.request import Settings, request
 
 
 @click.command()
@@ -32,6 +32,14 @@ from pipelines.request import request
     multiple=True,
     metavar="KEY=VALUE",
     help="Change one setting of the recipe, such as train.epochs=3.",
+)
+@click.option("--every-window", is_flag=True, help="Score every window of the source, not only each symbol's newest.")
+@click.option(
+    "--max-age-days",
+    type=click.FloatRange(0),
+    default=None,
+    help="Score with a champion promoted at most this long ago, else with the baseline; 0: any.  "
+    f"[default: {MAX_AGE_DAYS:g}]",
 )
 @click.option("--symbols", default="", help="Only these, separated by commas.  [default: all]")
 @click.option("--asof", default="", help="Use nothing that was known later: a date, or a timestamp with its zone.")
@@ -71,6 +79,8 @@ def run(  # noqa: PLR0917 - click passes by name
     source: str,
     recipe: str | None,
     overrides: tuple[str, ...],
+    every_window: bool,
+    max_age_days: float | None,
     symbols: str,
     asof: str,
     faults: str,
@@ -83,13 +93,16 @@ def run(  # noqa: PLR0917 - click passes by name
     fresh: bool,
     root: Workspace,
 ) -> None:
-    """Run PIPELINE on this machine: ingest, features, assemble, train, validate, promote."""
-    family = families.find(pipeline)
+    """Run PIPELINE on this machine, start to finish.
+
+    Called like a family, it trains: ingest, features, assemble, train, validate, promote. With '-scoring' after
+    it, the champion predicts: ingest, features, score.
+    """
     asked = request(
-        family,
+        pipeline,
         root,
         source=source,
-        recipe=recipe or family.default_recipe,
+        settings=Settings(recipe=recipe, overrides=overrides, every_window=every_window, max_age_days=max_age_days),
         symbols=symbols,
         asof=asof,
         dataset=dataset,
@@ -99,7 +112,6 @@ def run(  # noqa: PLR0917 - click passes by name
         context=context,
         options=options,
         run_key=run_key,
-        overrides=overrides,
     )
     if fresh:
         shutil.rmtree(asked.folder, ignore_errors=True)
@@ -107,5 +119,5 @@ def run(  # noqa: PLR0917 - click passes by name
         click.echo(f"run {asked.run_key} ended before: nothing to do. --fresh starts it over.\n")
     else:
         with Progress(asked) as progress:
-            execute(asked, COMPILED / f"{family.pipeline}.yaml", progress.on_event)
+            execute(asked, COMPILED / f"{asked.pipeline}.yaml", progress.on_event)
     summary(asked)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from components.assemble.examples import examples_table, labelled
+from components.assemble.labellers import LABELLERS
 from components.core.family import Family
 from components.features import tables
 from components.features.materialize import write_features
@@ -50,9 +51,16 @@ def features(bars: pa.Table, interval: Interval) -> pa.Table:
 
 
 def training_rows(table: pa.Table, family: Family) -> pa.Table:
-    """Return the examples that ``assemble`` would write of these ``features``, by its default recipe."""
+    """Return the examples that ``assemble`` would write of these ``features``, by its default recipe.
+
+    A label that is made of features is there when those are: such a row is dated by its label's bar.
+    """
+    data = family.recipe(family.default_recipe).data
     with _written(table) as folder:
-        rows, _ = examples_table(folder, family, family.recipe(family.default_recipe).data)
+        rows, _ = examples_table(folder, family, data)
+    if "now" in rows:
+        known = rows.groupby("symbol")["decision_time"].shift(-data.horizon)
+        rows = rows.assign(decision_time=known).dropna(subset=["decision_time"])
     return pa.Table.from_pandas(rows, preserve_index=False)
 
 
@@ -63,7 +71,8 @@ def joined_rows(table: pa.Table) -> pa.Table:
         store = open_store(place, "probe")
         apply(store, place, folder)
         columns = [f"{view}:{name}" for view, names in UNITS.items() for name in names if name in table.column_names]
-        rows = point_in_time(store, columns, labelled(table))
+        spine = labelled(table.to_pandas(), LABELLERS["direction"], 1)
+        rows = point_in_time(store, columns, spine)
     return rows.rename_columns({"event_timestamp": "decision_time"})
 
 

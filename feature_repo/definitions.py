@@ -15,6 +15,7 @@ from feast.data_format import ParquetFormat
 from feast.types import Float64, String
 
 from components.core import family
+from components.core.family import Family
 from components.market.columns import CHARACTERISTICS, CONTEXT, MACD, PRICES, RETURNS, SPECTRAL, TECHNICAL
 from components.market.option_fields import OPTION_FEATURES
 
@@ -25,6 +26,9 @@ CHARACTERISTICS_VIEW = "characteristics_v1"
 SPECTRAL_VIEW = "spectral_v1"
 CONTEXT_VIEW = "context_v1"
 OPTIONS_VIEW = "options_v1"
+
+MODEL_VERSION = "model_version"
+"""Column of every view of predictions."""
 
 SYMBOL = Entity(name="symbol", join_keys=["symbol"], value_type=ValueType.STRING, description="A traded instrument.")
 MARKET = Entity(name="market", join_keys=["market"], value_type=ValueType.STRING, description="A market, such as US.")
@@ -67,7 +71,9 @@ class Definitions:
     services: list[FeatureService]
 
 
-def _view(name: str, folder: Path, *, entity: Entity, cadence: str, tags: Mapping[str, str]) -> FeatureView:
+def _view(
+    name: str, folder: Path, *, entity: Entity, cadence: str, tags: Mapping[str, str], units: Mapping[str, str]
+) -> FeatureView:
     return FeatureView(
         name=name,
         entities=[entity],
@@ -76,7 +82,7 @@ def _view(name: str, folder: Path, *, entity: Entity, cadence: str, tags: Mappin
         tags={"cadence": cadence, "schema": "1", **tags},
         schema=[
             Field(name=entity.name, dtype=String),
-            *(Field(name=column, dtype=Float64, tags={"unit": unit}) for column, unit in UNITS[name].items()),
+            *(Field(name=column, dtype=Float64, tags={"unit": unit}) for column, unit in units.items()),
         ],
         source=FileSource(
             name=f"{name}_source",
@@ -93,13 +99,41 @@ def _views(folder: Path) -> list[FeatureView]:
     of_bars = {"inputs": ",".join(PRICES)}
     of_market = {"inputs": "close,benchmark"}
     return [
-        _view(TECHNICAL_VIEW, folder, entity=SYMBOL, cadence="bar", tags=of_bars),
-        _view(SPECTRAL_VIEW, folder, entity=SYMBOL, cadence="bar", tags=of_market),
-        _view(RETURNS_VIEW, folder, entity=SYMBOL, cadence="day", tags=of_market),
-        _view(CHARACTERISTICS_VIEW, folder, entity=SYMBOL, cadence="day", tags={"inputs": "close,volume,benchmark"}),
-        _view(OPTIONS_VIEW, folder, entity=SYMBOL, cadence="day", tags={"inputs": "chain,rate,realised_vol"}),
-        _view(CONTEXT_VIEW, folder, entity=MARKET, cadence="day", tags={"inputs": "funds,yields,tone"}),
+        _view(TECHNICAL_VIEW, folder, entity=SYMBOL, cadence="bar", tags=of_bars, units=UNITS[TECHNICAL_VIEW]),
+        _view(SPECTRAL_VIEW, folder, entity=SYMBOL, cadence="bar", tags=of_market, units=UNITS[SPECTRAL_VIEW]),
+        _view(RETURNS_VIEW, folder, entity=SYMBOL, cadence="day", tags=of_market, units=UNITS[RETURNS_VIEW]),
+        _view(
+            CHARACTERISTICS_VIEW,
+            folder,
+            entity=SYMBOL,
+            cadence="day",
+            tags={"inputs": "close,volume,benchmark"},
+            units=UNITS[CHARACTERISTICS_VIEW],
+        ),
+        _view(
+            OPTIONS_VIEW,
+            folder,
+            entity=SYMBOL,
+            cadence="day",
+            tags={"inputs": "chain,rate,realised_vol"},
+            units=UNITS[OPTIONS_VIEW],
+        ),
+        _view(
+            CONTEXT_VIEW,
+            folder,
+            entity=MARKET,
+            cadence="day",
+            tags={"inputs": "funds,yields,tone"},
+            units=UNITS[CONTEXT_VIEW],
+        ),
     ]
+
+
+def _predictions(member: Family, folder: Path) -> FeatureView:
+    """Return the view of what a family says of the newest windows; only its online side is ever filled."""
+    units = {**member.output_units, MODEL_VERSION: "number of the promoted version, 0 for the baseline"}
+    tags = {"family": member.name}
+    return _view(member.predictions_view, folder, entity=SYMBOL, cadence="bar", tags=tags, units=units)
 
 
 def definitions(folder: Path) -> Definitions:
@@ -117,4 +151,6 @@ def definitions(folder: Path) -> Definitions:
         )
         for member in family.every()
     ]
-    return Definitions(entities=[SYMBOL, MARKET], views=list(views.values()), services=services)
+    predictions = [_predictions(member, folder) for member in family.every() if member.outputs]
+    services += [FeatureService(name=view.name, features=[view], owner=OWNER, tags=view.tags) for view in predictions]
+    return Definitions(entities=[SYMBOL, MARKET], views=[*views.values(), *predictions], services=services)

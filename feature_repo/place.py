@@ -19,6 +19,11 @@ _ADVISORY_LOCK = 7_164_511
 """Key of the Postgres lock under which definitions change; every host that applies takes the same one."""
 
 
+def project_of(dataset: str) -> str:
+    """Return the name of a dataset's project: Feast allows letters, digits and '_' only."""
+    return dataset.replace("-", "_").replace(".", "_")
+
+
 @dataclass(frozen=True)
 class Place:
     """Where one installation keeps its feature store."""

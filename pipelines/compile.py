@@ -4,11 +4,13 @@ import difflib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from kfp import compiler
 
 from components.core import family as families
 from pipelines import COMPILED
+from pipelines.scoring import scoring_pipeline
 from pipelines.training import training_pipeline
 
 
@@ -16,11 +18,18 @@ def compiled() -> dict[str, str]:
     """Return the text of every pipeline, by its name."""
     texts: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for family in families.every():
-            path = Path(folder) / f"{family.pipeline}.yaml"
-            compiler.Compiler().compile(training_pipeline(family), str(path))
-            texts[family.pipeline] = path.read_text(encoding="utf-8")
+        for name, pipeline in _pipelines():
+            path = Path(folder) / f"{name}.yaml"
+            compiler.Compiler().compile(pipeline, str(path))
+            texts[name] = path.read_text(encoding="utf-8")
     return texts
+
+
+def _pipelines() -> Iterator[tuple[str, Any]]:
+    for family in families.every():
+        yield family.pipeline, training_pipeline(family)
+        if family.outputs:
+            yield family.scoring_pipeline, scoring_pipeline(family)
 
 
 def write() -> list[Path]:

@@ -1,27 +1,43 @@
 """What a run is asked to do, and the key by which the same request is the same run."""
 
 import importlib.metadata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.core import family as families
 from components.core.address import refuse_credentials
 from components.core.clock import Clock, system_clock
-from components.core.errors import DataError
+from components.core.errors import DataError, UsageError
 from components.core.family import Family
 from components.core.files import digest_of, sha256_of
+from components.core.registry import history
 from components.core.workspace import Workspace, slug
 from components.ingest import MAX_RESTATED
+from components.serving import MAX_AGE_DAYS
 
 CODE = ("components", "feature_repo", "pipelines")
 DATA_ENDINGS = (".parquet", ".csv")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a person may set of one kind of pipeline only: of a training the recipe, of a scoring the rest."""
+
+    recipe: str | None = None
+    """A shipped recipe or a file; None is the family's default."""
+    overrides: tuple[str, ...] = ()
+    every_window: bool = False
+    """Predict every window of the source, not only each symbol's newest."""
+    max_age_days: float | None = None
+    """Age from which a champion is not asked; 0 is no limit, None the default."""
+
+
 @dataclass(frozen=True)
 class RunRequest:
-    """One run of a family's training pipeline."""
+    """One run of one of a family's pipelines."""
 
+    pipeline: str
     family: Family
     workspace: Workspace
     run_key: str
@@ -82,12 +98,27 @@ def dataset_of(source: str) -> str:
     return slug(plain[:60] or "data", what="dataset")
 
 
+def _own(family: Family, pipeline: str, settings: Settings) -> dict[str, Any]:
+    """Return the parameters that only this kind of pipeline has."""
+    if pipeline != family.scoring_pipeline:
+        if settings.every_window or settings.max_age_days is not None:
+            raise UsageError(f"{pipeline}: trains, and has no windows to score. Ask {family.scoring_pipeline}")
+        recipe = family.recipe(settings.recipe or family.default_recipe, tuple(settings.overrides))
+        return {"recipe": recipe.canonical()}
+    if not family.outputs:
+        raise UsageError(f"{pipeline}: {family.pipeline} declares no outputs to score. Add them to its Family")
+    if settings.recipe or settings.overrides:
+        raise UsageError(f"{pipeline}: asks the champion, which has its recipe. Leave --recipe and --set out")
+    max_age_days = MAX_AGE_DAYS if settings.max_age_days is None else settings.max_age_days
+    return {"every_window": settings.every_window, "max_age_days": max_age_days}
+
+
 def request(
-    family: Family,
+    pipeline: str,
     workspace: Workspace,
     *,
     source: str,
-    recipe: str,
+    settings: Settings,
     symbols: str = "",
     asof: str = "",
     dataset: str = "",
@@ -97,20 +128,21 @@ def request(
     context: str = "",
     options: str = "",
     run_key: str = "",
-    overrides: Sequence[str] = (),
     clock: Clock = system_clock,
 ) -> RunRequest:
     """Return the run that these words ask for.
 
-    Without a run key the request is its own key: the same family, recipe, data and code resume
-    the same run.
+    Without a run key the request is its own key: the same pipeline, recipe, data and code resume
+    the same run. A scoring run is another one on another day, and with another champion.
 
     Raises:
-        QuantfoundryError: If the recipe does not validate, or the source does not exist.
+        QuantfoundryError: If there is no such pipeline, the recipe does not validate, or the source does not exist.
     """
+    family = families.find(pipeline.removesuffix(families.SCORING))
+    pipeline = family.scoring_pipeline if pipeline.endswith(families.SCORING) else family.pipeline
     place = located(source)
     beside = {name: located(text) if text else "" for name, text in (("context", context), ("options", options))}
-    arguments = {
+    arguments: dict[str, Any] = {
         "source": place,
         "symbols": symbols,
         "asof": asof,
@@ -119,11 +151,14 @@ def request(
         "layout": layout,
         "max_restated": max_restated,
         **beside,
-        "recipe": family.recipe(recipe, tuple(overrides)).canonical(),
+        **_own(family, pipeline, settings),
         "root": str(workspace.root),
     }
-    day = asof or clock().date().isoformat()
-    contents = [fingerprint(text, day) for text in (place, *beside.values()) if text]
-    identity = digest_of([family.name, arguments, contents, code_digest()])
-    key = slug(run_key, what="run key") if run_key else f"{family.pipeline}-{arguments['dataset']}-{identity[:10]}"[:80]
-    return RunRequest(family, workspace, key, {**arguments, "run_key": key})
+    today = clock().date().isoformat()
+    contents = [fingerprint(text, asof or today) for text in (place, *beside.values()) if text]
+    if pipeline == family.scoring_pipeline:
+        champion = history(workspace, family.name, arguments["dataset"]).champion
+        contents += [today, champion.bundle if champion else ""]
+    identity = digest_of([pipeline, arguments, contents, code_digest()])
+    key = slug(run_key, what="run key") if run_key else f"{pipeline}-{arguments['dataset']}-{identity[:10]}"[:80]
+    return RunRequest(pipeline, family, workspace, key, {**arguments, "run_key": key})

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.assemble.labellers import Labeller, labeller_of
 from components.core import family as families
 from components.core.errors import ArtifactError, DataError
 from components.core.family import Family
@@ -20,50 +21,69 @@ from components.core.recipe import DataConfig
 from components.core.run_context import open_run
 from components.market.context import MARKET
 from components.market.examples_manifest import examples_digest
-from components.market.labels import next_direction, next_open_return
 from components.market.splits import chronological
-from feature_repo.definitions import TECHNICAL_VIEW
+from feature_repo.definitions import CONTEXT_VIEW, OPTIONS_VIEW
 from feature_repo.place import Place
 from feature_repo.store import apply, open_store, point_in_time
 
 EMBARGO = "embargo"
 SECONDS_PER_YEAR = 365.25 * 86_400
 
+_REMEDY = {
+    CONTEXT_VIEW: "Run the daily ingestion again with --context, the folder with funds, yields and news tone",
+    OPTIONS_VIEW: "Run the ingestion again with --options, the file of option chains",
+}
 
-def read_features(folder: Path) -> tuple[pa.Table, dict[str, Any]]:
-    """Return the feature table and its manifest.
+
+def read_manifest(folder: Path, member: Family) -> dict[str, Any]:
+    """Return the manifest of the features, whose files were checked against it.
 
     Raises:
         ArtifactError: If a file differs from the manifest.
+        DataError: If a view that the family reads was not filled.
     """
     manifest = read_json(folder / "manifest.json")
     for name, digest in manifest["files"].items():
         if sha256_of(folder / name) != digest:
             raise ArtifactError(f"{folder / name}: sha256 differs from the manifest. Run the features step again")
-    path = folder / f"{TECHNICAL_VIEW}.parquet"
-    return pq.read_table(path, page_checksum_verification=True), manifest
+    for view in member.columns:
+        if f"{view}.parquet" not in manifest["files"]:
+            raise DataError(
+                f"no rows of {view}, which {member.name} reads",
+                file=str(manifest["source"]),
+                remedy=_REMEDY.get(view, "It is made of daily bars: ingest those"),
+            )
+    return manifest
 
 
-def labelled(table: pa.Table) -> pd.DataFrame:
-    """Return the spine: symbol, timestamp, event_timestamp, label, forward_return.
+def decisions(folder: Path, member: Family, labeller: Labeller) -> pd.DataFrame:
+    """Return symbol, timestamp, event_timestamp, created and the labeller's inputs of the rows to be labelled.
 
-    A row whose successor is not the next row of the shared calendar has no label: what came
-    after a gap is not what the model predicts. Where a row was restated, there is one decision
-    still, and its label is made of the prices as they were first known. Of a bar that came late
-    there is none, and it is no successor: nobody knew it when it would have been decided.
+    Of a family of the market as a whole, the market's name stands for the symbol.
     """
-    frame = table.select(["symbol", "timestamp", "event_timestamp", "created", "open", "close"]).to_pandas()
+    table = pq.read_table(folder / f"{labeller.view}.parquet", page_checksum_verification=True)
+    if member.unit == "market":
+        day = table["date"].cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
+        table = table.append_column("symbol", table["market"]).append_column("timestamp", day)
+    return table.select(["symbol", "timestamp", "event_timestamp", "created", *labeller.inputs]).to_pandas()
+
+
+def labelled(frame: pd.DataFrame, labeller: Labeller, horizon: int) -> pd.DataFrame:
+    """Return the spine: symbol, timestamp, event_timestamp, and the labeller's columns, ``label`` first.
+
+    A row whose label's row is not that many rows on in the shared calendar has no label: what came
+    after a gap is not what the model predicts. Where a row was restated, there is one decision
+    still, and its label is made of the values as they were first known. Of a row that came late
+    there is none, and it is nobody's label: nobody knew it when it would have been decided.
+    """
     frame = frame.sort_values("created", kind="stable").drop_duplicates(["symbol", "timestamp"])
     frame = frame[frame["created"] <= frame["event_timestamp"]].sort_index(ignore_index=True)
     times, slot = np.unique(frame["timestamp"].to_numpy(), return_inverse=True)
     names, row = np.unique(frame["symbol"].to_numpy(dtype=str), return_inverse=True)
-    opens, closes = (np.full((len(names), len(times)), np.nan) for _ in range(2))
-    opens[row, slot] = frame["open"].to_numpy()
-    closes[row, slot] = frame["close"].to_numpy()
-    spine = frame[["symbol", "timestamp", "event_timestamp"]].copy()
-    spine["label"] = next_direction(closes)[row, slot]
-    spine["forward_return"] = next_open_return(opens)[row, slot]
-    return spine
+    inputs = np.full((len(names), len(times), len(labeller.inputs)), np.nan)
+    inputs[row, slot] = frame[list(labeller.inputs)].to_numpy()
+    columns = {name: values[row, slot] for name, values in labeller.label(inputs, horizon).items()}
+    return frame[["symbol", "timestamp", "event_timestamp"]].assign(**columns)
 
 
 def zone_of(timestamps: npt.NDArray[np.datetime64], data: DataConfig) -> npt.NDArray[np.str_]:
@@ -79,26 +99,28 @@ def examples_table(folder: Path, member: Family, data: DataConfig) -> tuple[pd.D
     """Return the examples of a family and the manifest of the features behind them.
 
     Raises:
-        DataError: If no row is left after the warm-up of the features.
+        DataError: If a view that the family reads was not filled, or no row is left after its warm-up.
     """
-    table, manifest = read_features(folder)
+    manifest, labeller = read_manifest(folder, member), labeller_of(member)
     columns = [column for names in member.columns.values() for column in names]
     with tempfile.TemporaryDirectory() as private:
         # A registry of this step's own: what another run registers meanwhile cannot change these rows.
         place = Place.embedded(Path(private))
         store = open_store(place, "examples")
         apply(store, place, folder)
-        spine = labelled(table).assign(market=MARKET)
+        spine = labelled(decisions(folder, member, labeller), labeller, data.horizon)
+        labels = list(spine.columns[3:])
+        spine = spine.assign(market=MARKET)
         joined = point_in_time(store, member.feature_service, spine).to_pandas()
     kept = joined[np.isfinite(joined[columns].to_numpy()).all(axis=1)]
     if kept.empty:
         raise DataError(
             f"{len(joined)} rows, none with all of {len(columns)} features",
             file=str(manifest["source"]),
-            remedy="The longest indicator needs 200 bars of history: give longer series",
+            remedy="The longest indicator needs 200 bars of history: give longer series, of every companion too",
         )
     kept = kept.assign(zone=zone_of(kept["timestamp"].to_numpy(), data))
-    order = ["symbol", "timestamp", "event_timestamp", *columns, "label", "forward_return", "zone"]
+    order = ["symbol", "timestamp", "event_timestamp", *columns, *labels, "zone"]
     examples = kept[order].rename(columns={"event_timestamp": "decision_time"})
     return examples.sort_values(["symbol", "timestamp"], ignore_index=True), manifest
 
@@ -133,6 +155,7 @@ def describe(examples: pd.DataFrame, member: Family, data: DataConfig, source: d
         "embargo_bars": data.embargo_bars,
         "purge": "windows and labels lie inside one zone",
         "zones": zones,
+        **labeller_of(member).facts,
     }
 
 

@@ -15,6 +15,10 @@ from components.core.files import digest_of, read_json, sha256_of, write_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+_IDENTITY: Mapping[str, type] = {
+    "format": int, "family": str, "config": dict, "schema": dict, "data": dict, "files": dict
+}  # fmt: skip
+"""What the digest is made of, and of what kind each is."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Bundle:
 
 
 def _digest(manifest: Mapping[str, Any]) -> str:
-    return digest_of({key: manifest[key] for key in ("format", "family", "config", "schema", "data", "files")})
+    return digest_of({key: manifest[key] for key in _IDENTITY})
 
 
 def _table(folder: Path) -> dict[str, str]:
@@ -89,6 +93,9 @@ def load(folder: Path, *, expect: str | None = None) -> Bundle:
     manifest = read_json(folder / MANIFEST)
     if manifest.get("format") != FORMAT:
         raise ArtifactError(f"{folder}: bundle format {manifest.get('format')!r}, this version reads {FORMAT}")
+    for key, kind in _IDENTITY.items():
+        if not isinstance(manifest.get(key), kind):
+            raise ArtifactError(f"{folder / MANIFEST}: {key!r} is no {kind.__name__}. Train it again")
     found, listed = _table(folder), manifest["files"]
     for name in sorted(found.keys() | listed.keys()):
         if name not in found:

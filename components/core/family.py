@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Literal, cast
 
 from components.core.config import with_overrides
 from components.core.errors import RecipeError, UsageError
@@ -15,6 +15,8 @@ from components.core.recipe import RecipeConfig
 from components.core.strict_yaml import load, load_file
 
 FAMILIES = "components.families"
+SCORING = "-scoring"
+"""End of the name of a pipeline that predicts; without it, one that trains."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -35,6 +37,21 @@ class Resources:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Output:
+    """One named output of a family's network: a number per window, or a vector of them."""
+
+    name: str
+    unit: str
+    parts: tuple[str, ...] = ()
+    """Names of a vector's elements, such as the classes; empty for a single number."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it fills in a table of predictions."""
+        return tuple(f"{self.name}_{part}" for part in self.parts) or (self.name,)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Family:
     """A model family: its settings, what it reads, and where its heavy modules are."""
 
@@ -46,6 +63,12 @@ class Family:
     columns: Mapping[str, tuple[str, ...]]
     """Columns of that service in the order of the model's inputs, by feature view."""
     resources: Resources
+    unit: Literal["symbol", "market"] = "symbol"
+    """What one row of its examples is about: a symbol, or the market as a whole."""
+    labels: str = "direction"
+    """The labeller of its examples, one of ``components/assemble/labellers.py``."""
+    outputs: tuple[Output, ...] = ()
+    """What it serves, in the order of its graph's outputs; a family without any has no scoring pipeline."""
     default_recipe: str = "daily"
     parallel: bool = False
     """Whether several processes can train it together."""
@@ -54,6 +77,21 @@ class Family:
     def pipeline(self) -> str:
         """The name of its training pipeline."""
         return self.name.replace("_", "-")
+
+    @property
+    def scoring_pipeline(self) -> str:
+        """The name of the pipeline that lets its champion predict."""
+        return f"{self.pipeline}{SCORING}"
+
+    @property
+    def predictions_view(self) -> str:
+        """The Feast view, and service, that its newest predictions are read from."""
+        return f"predictions_{self.name}_v1"
+
+    @property
+    def output_units(self) -> dict[str, str]:
+        """The unit of each column that its outputs fill."""
+        return {column: output.unit for output in self.outputs for column in output.columns}
 
     def module(self, name: str) -> ModuleType:
         """Return the family's module ``name``; only here is the heavy code imported."""

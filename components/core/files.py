@@ -65,17 +65,21 @@ def write_json(path: Path, value: object) -> None:
         file.write(json.dumps(value, sort_keys=True, indent=2, allow_nan=False).encode() + b"\n")
 
 
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no number")
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Return the JSON object in ``path``.
 
     Raises:
-        ArtifactError: If the file is missing or not a JSON object.
+        ArtifactError: If the file is missing or not a JSON object, or holds NaN or an infinity.
     """
     try:
-        value: object = json.loads(path.read_bytes())
+        value: object = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
     except FileNotFoundError:
         raise ArtifactError(f"{path}: no such file. Run the step that writes it again") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: not JSON ({error}). Delete it and run the step again") from None
     if not isinstance(value, dict):
         raise ArtifactError(f"{path}: want a JSON object, got {type(value).__name__}")

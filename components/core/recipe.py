@@ -21,8 +21,8 @@ class DataConfig(Config):
     window: PositiveInt = 64
     """Bars that one decision looks at."""
 
-    horizon: Literal[1] = 1
-    """Bars from the end of the window to the label: the next bar."""
+    horizon: PositiveInt = 1
+    """Bars from the end of the window to the bar of the label."""
 
     zones: dict[str, NonNegativeFloat] = Field(default_factory=lambda: dict(_CUT))
     """Share of the timestamps in each zone, in the order of time. More test: a surer verdict, an older model."""

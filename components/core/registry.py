@@ -21,6 +21,11 @@ class Promotion:
     folder: Path
     entry: dict[str, Any]
 
+    @property
+    def verdict(self) -> Path:
+        """The signed verdict that it was promoted on."""
+        return self.folder.with_name(f"{self.folder.name}.verdict.json")
+
     def load(self) -> Bundle:
         """Return its bundle, every file checked.
 

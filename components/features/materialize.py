@@ -19,7 +19,7 @@ from components.features.market_tables import companion_tables
 from components.features.tables import bar_panel
 from components.features.versions import feature_versions
 from components.market.snapshot import read_later, read_snapshot
-from feature_repo.place import Place
+from feature_repo.place import Place, project_of
 from feature_repo.store import apply, materialize, open_store
 
 
@@ -56,7 +56,7 @@ def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[
         companions = companion_tables(Path(snapshot), panel, facts["interval"])
         manifest = write_features(itertools.chain(versions, companions), facts, Path(out))
         place = Place.of(run.workspace.feast, os.environ)
-        store = open_store(place, facts["dataset"].replace("-", "_").replace(".", "_"))
+        store = open_store(place, project_of(facts["dataset"]))
         registered = apply(store, place, Path(out))
         first, last = (datetime.fromisoformat(moment) for moment in manifest["known"])
         views = [name.removesuffix(".parquet") for name in manifest["files"]]

@@ -41,9 +41,13 @@ class Examples:
     zone: npt.NDArray[np.int64]
     """Code of the zone of each time."""
     label: Floats
-    """[symbol, time]: 1.0 if the next close is higher, 0.0 if not, NaN if unknown."""
+    """[symbol, time]: 1.0 if the next close is higher, 0.0 if not, or a class's code, or a score; NaN if unknown."""
     forward_return: Floats
-    """[symbol, time]: next open to the open after it, a fraction, NaN if unknown."""
+    """[symbol, time]: next open to the open after it, a fraction; NaN if unknown, and beside classes and scores."""
+    now: Floats
+    """[symbol, time]: class or score at the decision itself; NaN if unknown, and beside directions."""
+    classes: tuple[str, ...]
+    """Names of the label's classes, by code; empty where it has none."""
     mean: Floats
     """[feature]: mean of the training rows."""
     std: Floats
@@ -72,7 +76,7 @@ def read_examples(folder: Path) -> Examples:
 
     Raises:
         ArtifactError: If the parquet file or the manifest was altered.
-        DataError: If a feature is not finite, a label is not 0 or 1, or there is no training row.
+        DataError: If a feature is not finite, a label is none of its kind, or there is no training row.
     """
     manifest = read_json(folder / MANIFEST)
     if manifest.get("digest") != examples_digest(manifest):
@@ -92,7 +96,8 @@ def from_table(table: pa.Table, manifest: Mapping[str, Any], *, name: str) -> Ex
         DataError: As in ``read_examples``.
     """
     columns = tuple(cast("list[str]", manifest["columns"]))
-    wanted = (*columns, "symbol", "timestamp", "label", "forward_return", "zone")
+    beside = "now" if "labeller" in manifest else "forward_return"
+    wanted = (*columns, "symbol", "timestamp", "label", beside, "zone")
     if missing := [column for column in wanted if column not in table.column_names]:
         raise DataError("the column is missing", file=name, column=missing[0], remedy="Run the assemble step again")
     rows = np.column_stack([_floats(table, column) for column in columns])
@@ -107,15 +112,12 @@ def from_table(table: pa.Table, manifest: Mapping[str, Any], *, name: str) -> Ex
     zone[column] = row_zone
     if not np.array_equal(zone[column], row_zone):
         raise DataError("one time has two zones", file=name, column="zone", remedy="All symbols share the cut in time")
-    labels = _floats(table, "label")
-    if not np.all((labels == 0) | (labels == 1) | np.isnan(labels)):
-        raise DataError("a label is neither 0 nor 1", file=name, column="label", remedy="Run the assemble step again")
     if TRAIN not in zones:
         raise DataError("no row is in zone 'train'", file=name, column="zone", remedy="Give train a larger share")
     mean, std = _moments(rows[row_zone == zones.index(TRAIN)])
-    label, forward = np.full((2, *panel.present.shape), np.nan)
-    label[code, column] = labels
-    forward[code, column] = _floats(table, "forward_return")
+    cells = {key: np.full(panel.present.shape, np.nan) for key in ("label", "forward_return", "now")}
+    for key, values in _labels(table, beside, manifest, file=name).items():
+        cells[key][code, column] = values
     return Examples(
         digest=str(manifest["digest"]),
         columns=columns,
@@ -123,12 +125,34 @@ def from_table(table: pa.Table, manifest: Mapping[str, Any], *, name: str) -> Ex
         zones=zones,
         panel=panel,
         zone=zone,
-        label=label,
-        forward_return=forward,
+        **cells,
+        classes=tuple(manifest.get("classes", ())),
         mean=mean,
         std=np.where(std > 0, std, 1.0),
         manifest=manifest,
     )
+
+
+def _labels(table: pa.Table, beside: str, manifest: Mapping[str, Any], *, file: str) -> dict[str, Floats]:
+    """Return the label of each row and what stands beside it; who cannot say what is cannot be asked what comes."""
+    label, other = _floats(table, "label"), _floats(table, beside)
+    _check_labels(label, manifest, file=file, column="label")
+    if beside == "now":
+        _check_labels(other, manifest, file=file, column="now")
+        label = np.where(np.isnan(other), np.nan, label)
+    return {"label": label, beside: other}
+
+
+def _check_labels(labels: Floats, manifest: Mapping[str, Any], *, file: str, column: str) -> None:
+    """Check that each label is NaN or of the kind that the manifest says: a class, a score, or a direction."""
+    if classes := manifest.get("classes"):
+        fits, kind = np.isin(labels, np.arange(len(classes))), f"no code from 0 to {len(classes) - 1}"
+    elif "labeller" in manifest:
+        fits, kind = (labels >= 0) & (labels <= 1), "not between 0 and 1"
+    else:
+        fits, kind = (labels == 0) | (labels == 1), "neither 0 nor 1"
+    if not np.all(fits | np.isnan(labels)):
+        raise DataError(f"a label is {kind}", file=file, column=column, remedy="Run the assemble step again")
 
 
 def _floats(table: pa.Table, column: str) -> Floats:

@@ -102,7 +102,7 @@ class StoppingConfig(Config):
     """Whether the weights of the best epoch are kept, or those of the last."""
 
 
-class GradientConfig(Config):
+class StepConfig(Config):
     """How the gradient of one step is gathered and bounded."""
 
     clip_norm: PositiveFloat = 1.0
@@ -110,6 +110,10 @@ class GradientConfig(Config):
 
     accumulate: PositiveInt = 1
     """Parts that a batch is cut into, one after another: less memory, the same step."""
+
+
+class GradientConfig(StepConfig):
+    """The same for a deep stack of layers, which can pay for memory with time."""
 
     segments: PositiveInt | None = None
     """Segments of the layers whose activations are computed again in the backward pass; 4 where memory runs out."""
@@ -130,3 +134,49 @@ class MaskConfig(Config):
 
     pool_elements: PositiveInt = 2**22
     """Elements of that mask, at 4 bytes each; twice the largest layer's output where that is more."""
+
+
+class LoopConfig(Config):
+    """How the weights of a network are fitted, and when to stop."""
+
+    batch: PositiveInt = 32
+    """Samples per step. 16 where memory runs out."""
+
+    lr: PositiveFloat = 1e-3
+    """Step size of AdamW (Loshchilov and Hutter 2019)."""
+
+    schedule: Schedule = Constant()
+    """How the step size changes while training goes on."""
+
+    weight_decay: NonNegativeFloat = 0.01
+    """Pull of the weights towards 0, decoupled from the step. More against overfitting."""
+
+    epochs: PositiveInt = 100
+    """Passes over the training samples at most."""
+
+    stopping: StoppingConfig = StoppingConfig()
+    """When to stop before that."""
+
+    gradient: StepConfig = StepConfig()
+    """How the gradient of one step is gathered and bounded."""
+
+    precision: PrecisionConfig = PrecisionConfig()
+    """Number format of the forward pass."""
+
+    shuffle: bool = True
+    """True draws a new order each epoch, from training samples alone; false keeps the order of time."""
+
+    max_windows_per_epoch: PositiveInt | None = None
+    """Evenly spaced training samples per epoch, another set each epoch; null takes all."""
+
+    checkpoint_every_batches: PositiveInt = 200
+    """Steps between two checkpoints: what a killed run loses at most."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; auto takes the GPU if there is one."""
+
+    threads: PositiveInt = 1
+    """CPU threads; another number changes the last bits."""
+
+    pin_memory: bool = True
+    """Copy to the GPU from page-locked memory."""

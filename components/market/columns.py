@@ -70,3 +70,12 @@ CONTEXT = (
 
 OPTIONS = tuple(feature.name for feature in OPTION_FEATURES)
 """What the options on an underlying say of it; ``option_fields.py`` has units and formulas."""
+
+REGIMES = ("calm_uptrend", "risk_on_trend", "risk_off_trend", "choppy", "high_vol_panic")
+"""What the market can be in, by code."""
+
+VOL_BUCKETS = ("low", "med", "high")
+"""How much a price moves, by code."""
+
+BEHAVIORS = ("momentum", "mean_reversion", "mixed")
+"""What moves of a price are followed by, by code."""

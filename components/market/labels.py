@@ -26,3 +26,16 @@ def next_open_return(open: Floats) -> Floats:  # noqa: A002
     earned = np.full(open.shape, np.nan)
     earned[:, :-2] = open[:, 2:] / open[:, 1:-1] - 1
     return earned
+
+
+def ahead(values: Floats, horizon: int) -> Floats:
+    """Return what ``values`` [row, time] will be ``horizon`` times later; NaN where there is no such time yet.
+
+    Raises:
+        ValueError: If ``horizon`` is below 1.
+    """
+    if horizon < 1:
+        raise ValueError(f"horizon must be >= 1, was {horizon}: what is known already is no label")
+    later = np.full(values.shape, np.nan)
+    later[:, :-horizon] = values[:, horizon:]
+    return later

@@ -9,7 +9,7 @@ from components.core import registry
 from components.core.bundle import Bundle
 from components.core.clock import Clock
 from components.core.errors import LedgerRaceError, PromotionRefusedError
-from components.core.files import file_lock, fresh_folder, write_json
+from components.core.files import atomic_file, file_lock, fresh_folder, write_json
 from components.core.registry import ModelHistory
 from components.core.run_context import open_run
 from components.core.verdict import VERDICT, Verdict, public_path, read_verified
@@ -118,6 +118,12 @@ def derive(workspace: Workspace, history: ModelHistory) -> None:
     tracking.set_aliases(workspace, history)
 
 
+def _keep(verdict: Path, beside: Path) -> None:
+    """Lay the signed verdict beside the version that it let in."""
+    with atomic_file(beside) as file:
+        file.write(verdict.read_bytes())
+
+
 def promote(bundle: str, verdict: str, family: str, dataset: str, *, root: str, run_key: str) -> str:
     """Record the judged model in MLflow and promote it if it passed; return what happened.
 
@@ -135,6 +141,8 @@ def promote(bundle: str, verdict: str, family: str, dataset: str, *, root: str, 
             after = enter(run.workspace, judged, signed, dataset=dataset, run_key=run_key, clock=run.clock)
             facts["outcome"] = "unchanged" if after.length == before.length else "promoted"
             before = after
+            if (champion := after.champion) is not None:
+                _keep(Path(verdict) / VERDICT, champion.verdict)
         derive(run.workspace, before)
         facts["version"] = before.champion.version if before.champion else None
         run.record(**facts)

@@ -15,6 +15,9 @@ BREACHES = {
     "rule 2, families": ("components/families/other/__init__.py", "import components.families.price_action", "other"),
     "rule 3, steps": ("components/train/fit.py", "import components.promote", "promote"),
     "rule 4, kfp": ("components/train/fit.py", "import kfp", "kfp"),
+    "rule 1, serving and market": ("components/serving/loader.py", "import components.market.windows", "market"),
+    "serving without what is heavy": ("components/serving/source.py", "import pandas", "pandas"),
+    "scoring without torch": ("components/score/rows.py", "import torch", "torch"),
     "rule 4, torch below": ("components/market/splits.py", "import torch", "torch"),
 }
 
@@ -88,7 +91,15 @@ def test_rule_5_a_copied_folder_is_a_new_family(top: Path, tmp_path: Path) -> No
         [sys.executable, "-P", "-c", program], cwd=folder, capture_output=True, text=True, check=True, timeout=120,
         env={"PYTHONPATH": str(folder), "PATH": ""},
     )  # fmt: skip
-    assert result.stdout.strip() == "['other', 'price-action'] ['other_v1', 'price_action_v1']"
+    pipelines, services = result.stdout.split("] ")
+    families = ("health", "other", "price-action", "regime")
+    assert pipelines.strip("[").replace("'", "").split(", ") == [
+        name for family in families for name in (family, f"{family}-scoring")
+    ]
+    assert services.strip(" []\n").replace("'", "").split(", ") == [
+        "health_v1", "other_v1", *(f"predictions_{family.replace('-', '_')}_v1" for family in families),
+        "price_action_v1", "regime_v1",
+    ]  # fmt: skip
 
 
 BANNED = ("pickle", "cloudpickle", "joblib", "dill", "shelve", "marshal")

@@ -17,8 +17,11 @@ from components.core.run_context import RunContext
 from components.core.workspace import Workspace
 from components.families.price_action.config import PriceActionConfig
 from components.families.price_action.train import train
-from components.market.columns import TECHNICAL
+from components.market.columns import CONTEXT, REGIMES, RETURNS, TECHNICAL
 from components.market.examples_manifest import examples_digest
+from components.market.health import HEALTH_LABELLER, health_scores
+from components.market.labels import ahead
+from components.market.regimes import LABELLER, regime_labels
 from components.market.splits import chronological
 
 Floats = npt.NDArray[np.float64]
@@ -47,22 +50,28 @@ def seal_examples(folder: Path, table: pa.Table, **facts: object) -> Path:
 
 
 def examples_table(
-    features: Floats, label: Floats, forward_return: Floats, zones: dict[str, float], *, first: str = "2020-01-01"
+    features: Floats,
+    label: Floats,
+    beside: Floats,
+    zones: dict[str, float],
+    *,
+    names: tuple[str, ...] = TECHNICAL,
+    kind: str = "forward_return",
 ) -> pa.Table:
     """Return the long table of a full panel [symbol, time, feature], cut in time by ``zones``."""
     num_symbols, num_times, _ = features.shape
     zone = np.empty(num_times, dtype=object)
     for name, rows in chronological(num_times, zones).items():
         zone[rows] = name
-    times = np.datetime64(first, "us") + np.arange(num_times) * np.timedelta64(1, "D")
-    columns = {name: features[..., place].ravel() for place, name in enumerate(TECHNICAL)}
+    times = np.datetime64("2020-01-01", "us") + np.arange(num_times) * np.timedelta64(1, "D")
+    columns = {name: features[..., place].ravel() for place, name in enumerate(names)}
     return pa.table(
         {
             "symbol": np.repeat([f"S{number:03d}" for number in range(num_symbols)], num_times),
             "timestamp": pa.array(np.tile(times, num_symbols), type=pa.timestamp("us", "UTC")),
             **columns,
             "label": label.ravel(),
-            "forward_return": forward_return.ravel(),
+            kind: beside.ravel(),
             "zone": pa.array(np.tile(zone, num_symbols)),
         }
     )
@@ -80,6 +89,60 @@ def tiny_examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     forward = np.where(label > 0, 0.01, -0.01)
     table = examples_table(features, label, forward, TINY["data"]["zones"])
     return seal_examples(tmp_path_factory.mktemp("examples"), table)
+
+
+def context_like(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """Return made-up rows of ``CONTEXT`` in which every regime occurs, each slow to change."""
+    rows = 0.05 * slow(rng, (*shape, len(CONTEXT)))
+    rows[..., CONTEXT.index("spy_vol_21d")] = 0.15 * np.exp(0.5 * slow(rng, shape))
+    return rows
+
+
+def returns_like(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """Return made-up rows of ``RETURNS``, slow to change, with volatilities above 0 and drawdowns below."""
+    rows = 0.1 * slow(rng, (*shape, len(RETURNS)))
+    rows[..., 4:6] = 0.25 * np.exp(0.4 * slow(rng, (*shape, 2)))
+    rows[..., 6:8] = -np.abs(rows[..., 6:8])
+    return rows
+
+
+def slow(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """Return AR(1) series of unit variance along the second axis, with a memory of 0.9."""
+    values = rng.standard_normal(shape)
+    for step in range(1, shape[1]):
+        values[:, step] = 0.9 * values[:, step - 1] + np.sqrt(1 - 0.9**2) * values[:, step]
+    return values
+
+
+def seal_labelled(folder: Path, family: str, features: Floats, *, horizon: int) -> Path:
+    """Write the examples folder of a family whose labels are made of ``features`` [symbol, time, feature]."""
+    now = regime_labels(features).astype(np.float64) if family == "regime" else health_scores(features)
+    names = {"regime": CONTEXT, "health": RETURNS}[family]
+    zones = TINY["data"]["zones"]
+    table = examples_table(features, ahead(now, horizon), now, zones, names=names, kind="now")
+    facts = {"regime": {"labeller": LABELLER, "classes": list(REGIMES)}, "health": {"labeller": HEALTH_LABELLER}}
+    return seal_examples(folder, table, columns=list(names), **facts[family])
+
+
+@pytest.fixture(scope="session")
+def write_labelled() -> Callable[..., Path]:
+    """Give ``seal_labelled`` to tests."""
+    return seal_labelled
+
+
+@pytest.fixture(scope="session")
+def labelled_examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """By family: one market over 420 sessions, and four symbols over 160 days; labels are of three bars later."""
+    rng = np.random.default_rng(2)
+    features = {"regime": context_like(rng, (1, 420)), "health": returns_like(rng, (4, 160))}
+    folder = tmp_path_factory.mktemp("labelled")
+    return {name: seal_labelled(folder / name, name, rows, horizon=3) for name, rows in features.items()}
+
+
+@pytest.fixture(scope="session")
+def run_in() -> Callable[[Path, str], RunContext]:
+    """Make the context of the train step of one run below a folder."""
+    return lambda root, key: RunContext(step="train", run_key=key, workspace=Workspace.at(str(root)))
 
 
 @pytest.fixture(scope="session")

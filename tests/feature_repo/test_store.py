@@ -9,7 +9,7 @@ import pytest
 
 from components.core import family as families
 from components.core.errors import ArtifactError
-from components.market.columns import MACD, TECHNICAL
+from components.market.columns import CONTEXT, MACD, RETURNS, TECHNICAL
 from feature_repo.definitions import definitions
 from feature_repo.online import read_online
 from feature_repo.place import Place
@@ -22,18 +22,18 @@ FIRST, LAST = datetime(2024, 1, 1, 22, tzinfo=UTC), datetime(2024, 1, 20, 22, tz
 def features(tmp_path: Path) -> Path:
     days = pd.date_range(FIRST, LAST, freq="D").as_unit("us")
     rng = np.random.default_rng(0)
-    frames = [
-        pd.DataFrame(
-            {
-                "symbol": symbol,
-                "event_timestamp": days,
-                "created": days,
-                **{name: rng.random(len(days)) for name in (*TECHNICAL, *MACD)},
-            }
-        )
-        for symbol in ("AAA", "BBB")
-    ]
-    pd.concat(frames).to_parquet(tmp_path / "technical_v1.parquet")
+    views = {
+        "technical_v1": ("symbol", ("AAA", "BBB"), (*TECHNICAL, *MACD)),
+        "returns_v1": ("symbol", ("AAA", "BBB"), RETURNS),
+        "context_v1": ("market", ("US",), CONTEXT),
+    }
+    for view, (key, names, columns) in views.items():
+        times = {"event_timestamp": days, "created": days}
+        frames = [
+            pd.DataFrame({key: name, **times, **{column: rng.random(len(days)) for column in columns}})
+            for name in names
+        ]
+        pd.concat(frames).to_parquet(tmp_path / f"{view}.parquet")
     return tmp_path
 
 
@@ -41,13 +41,14 @@ def test_every_family_has_a_service_that_loads_in_its_order(features: Path, tmp_
     place = Place.embedded(tmp_path / "feast")
     store = open_store(place, "test")
     apply(store, place, features)
-    table = pd.read_parquet(features / "technical_v1.parquet")
-    spine = table[["symbol", "event_timestamp"]].reset_index(drop=True)
     for family in families.every():
-        columns = [column for names in family.columns.values() for column in names]
-        got = point_in_time(store, family.feature_service, spine).to_pandas()
-        assert got.columns.tolist() == ["symbol", "event_timestamp", *columns]
-        np.testing.assert_array_equal(got[columns].to_numpy(), table[columns].to_numpy())
+        key = "market" if family.unit == "market" else "symbol"
+        for view, columns in family.columns.items():
+            table = pd.read_parquet(features / f"{view}.parquet")
+            spine = table[[key, "event_timestamp"]].reset_index(drop=True)
+            got = point_in_time(store, family.feature_service, spine).to_pandas()
+            assert got.columns.tolist() == [key, "event_timestamp", *columns]
+            np.testing.assert_array_equal(got[list(columns)].to_numpy(), table[list(columns)].to_numpy())
 
 
 def test_online_values_are_the_newest_offline_ones_and_never_go_back(features: Path, tmp_path: Path) -> None:

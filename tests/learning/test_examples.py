@@ -82,6 +82,39 @@ def test_a_bad_cell_is_named(column: str, row: int, value: object, words: list[s
         assert word in str(caught.value)
 
 
+KINDS: dict[str, dict[str, Any]] = {
+    "class": {"labeller": "mood_v1", "classes": ["calm", "wild", "dead"]},
+    "score": {"labeller": "health_v1"},
+}
+
+
+def labelled(label: list[float], now: list[float]) -> dict[str, Any]:
+    values = columns()
+    del values["forward_return"]
+    return values | {"label": label, "now": now}
+
+
+def test_classes_and_scores_are_read_with_what_was_at_the_decision() -> None:
+    codes = [2.0, 0.0, 1.0, 2.0, np.nan, np.nan] + [0.0] * 5
+    examples = from_table(pa.table(labelled(codes, codes[::-1])), MANIFEST | KINDS["class"], name="t")
+    assert examples.classes == ("calm", "wild", "dead")
+    assert examples.now[1, 5] == 2.0
+    assert np.isnan(examples.label[1]).tolist() == [True, False, True, False, False, False]  # no now, and no row
+    assert np.isnan(examples.forward_return).all()
+    scores = [0.0, 0.25, 1.0, *codes[:1], *[np.nan] * 7]
+    with pytest.raises(DataError, match=r"'label': a label is not between 0 and 1"):
+        from_table(pa.table(labelled(scores, codes)), MANIFEST | KINDS["score"], name="t")
+
+
+@pytest.mark.parametrize(("kind", "value"), [("class", 3.0), ("class", 0.5), ("class", -1.0), ("score", 1.01)])
+@pytest.mark.parametrize("column", ["label", "now"])
+def test_a_label_that_is_none_of_its_kind_is_named(kind: str, value: float, column: str) -> None:
+    good = [0.0] * 11
+    values = labelled(good, good) | {column: [value, *good[1:]]}
+    with pytest.raises(DataError, match=rf"'{column}': a label is (no code from 0 to 2|not between 0 and 1)"):
+        from_table(pa.table(values), MANIFEST | KINDS[kind], name="t")
+
+
 def test_a_missing_column_is_named() -> None:
     values = columns()
     del values["zone"]

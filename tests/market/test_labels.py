@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from components.market.labels import next_direction, next_open_return
+from components.market.labels import ahead, next_direction, next_open_return
 from components.market.windows import window_ends
 
 NAN = np.nan
@@ -39,3 +39,11 @@ def test_64_candles_predict_the_65th() -> None:
     assert end == 63
     assert next_direction(close)[symbol, end] == 1.0
     assert (next_direction(close)[0, :63] == 0.0).all()
+
+
+def test_what_will_be_is_the_value_that_many_times_later() -> None:
+    values = np.array([[1.0, 2.0, 3.0, np.nan], [5.0, 6.0, 7.0, 8.0]])
+    np.testing.assert_array_equal(ahead(values, 2), [[3.0, np.nan, np.nan, np.nan], [7.0, 8.0, np.nan, np.nan]])
+    assert np.isnan(ahead(values, 4)).all()
+    with pytest.raises(ValueError, match="horizon must be >= 1, was 0"):
+        ahead(values, 0)

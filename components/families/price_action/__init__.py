@@ -3,7 +3,7 @@
 README.md holds the equations, the sources and the limits. Importing this loads no torch, pandas or numpy.
 """
 
-from components.core.family import Family, Resources
+from components.core.family import Family, Output, Resources
 from components.families.price_action.config import PriceActionConfig
 from components.market.columns import TECHNICAL
 
@@ -15,4 +15,5 @@ FAMILY = Family(
     columns={"technical_v1": TECHNICAL},
     resources=Resources(cpu="4", memory="16Gi", gpus=1),
     parallel=True,
+    outputs=(Output(name="probability", unit="fraction"), Output(name="signal", unit="1: go long, 0: stay out")),
 )

@@ -168,6 +168,12 @@ class PriceActionConfig(RecipeConfig):
     """Published bands."""
 
     @model_validator(mode="after")
+    def _the_next_bar_is_the_label(self) -> Self:
+        if self.data.horizon != 1:
+            raise ValueError(f"data.horizon must be 1, the next bar, was {self.data.horizon}")
+        return self
+
+    @model_validator(mode="after")
     def _slabs_fit(self) -> Self:
         rows = self.train.slab_rows
         if rows > 1 and self.model.form == "exact":

@@ -19,7 +19,7 @@ from components.learning.dropout import FreshMasks, Masks, encode
 from components.learning.gradient import run_stack
 
 BLOCK = 32
-"""Rows whose attention is computed together; a wider block multiplies more that the band cuts off."""
+"""Rows at most whose attention is computed together; a wider block multiplies more that the band cuts off."""
 
 
 def reaches(window: int, layers: int) -> list[int]:
@@ -72,7 +72,7 @@ class DenseTransformer(PriceActionTransformer):
     ) -> Tensor:
         """Return (slab, rows - reach, width), the attention of all rows but the first ``reach``."""
         slabs, rows, width = hidden.shape[0], hidden.shape[1] - reach, hidden.shape[2]
-        block = min(BLOCK, rows)
+        block = -(-rows // -(-rows // BLOCK))  # as few blocks as can be, none longer than need be
         ahead = -rows % block  # zeros before the first row fill the first block; what they give is cut off again
         heads = (attention.num_heads, width // attention.num_heads)
         weight, bias = attention.in_proj_weight, attention.in_proj_bias

@@ -21,12 +21,14 @@ from components.families.price_action.data import Scaler, load
 from components.families.price_action.evaluate import Best, advice
 from components.families.price_action.fit import Fit
 from components.families.price_action.model import num_parameters
+from components.families.price_action.served import graph_of, signature_of
 from components.families.price_action.threshold import Calibration, fit_platt, precise_threshold
 from components.learning.checkpoint import CheckpointStore
 from components.learning.examples import Examples, read_examples
 from components.learning.faults import memory_advice
 from components.learning.parallel import World, joined
 from components.learning.reproducible import choose_device, device_name, reproducible
+from components.serving.loader import GRAPH
 
 WEIGHTS = "weights.safetensors"
 
@@ -40,6 +42,7 @@ def train(config: PriceActionConfig, examples: Path, out: Path, run: RunContext)
         ArtifactError, DataError: If the examples cannot be trusted.
         DivergedError, OutOfMemoryError: If a step fails; the message names the setting to change.
         InterruptedRunError: If the run was asked to stop; it was saved and the same run key goes on.
+        ParityError: If the exported graph does not say what the network says; no bundle is written.
     """
     started = run.clock()
     data = read_examples(examples)
@@ -65,7 +68,10 @@ def train(config: PriceActionConfig, examples: Path, out: Path, run: RunContext)
             notes = advice(history, best.epoch)
             for line in notes:
                 run.log.warning("%s", line)
+            graph = graph_of(fit.model, calibration, threshold, scaler=scaler, data=data, window=config.data.window)
             with fresh_folder(out) as folder:
+                with atomic_file(folder / GRAPH) as file:
+                    file.write(graph)
                 _write(folder, config, scaler, fit, best=best, calibration=calibration, threshold=threshold)
                 _seal(folder, config, scaler, data, notes=_notes(config, device, started, run.clock(), notes))
         world.wait()
@@ -128,7 +134,7 @@ def _seal(folder: Path, config: PriceActionConfig, scaler: Scaler, data: Example
         folder,
         family="price_action",
         config=config.model_dump(mode="json"),
-        schema={"inputs": list(scaler.columns), "window": config.data.window, "output": "P(next close is higher)"},
+        schema=signature_of(scaler.columns, config.data.window).document(),
         data=_origin(data),
         notes=notes,
     )

@@ -1,0 +1,25 @@
+"""The health scorer: bars of returns say how healthy a symbol's price will be next month.
+
+README.md holds the equations, the sources and the limits. Importing this loads no torch, pandas or numpy.
+"""
+
+from components.core.family import Family, Output, Resources
+from components.families.health.config import HealthConfig
+from components.market.columns import RETURNS
+
+FAMILY = Family(
+    name="health",
+    title="Health scorer: how healthy a price will be, from an autoencoder of its returns",
+    config=HealthConfig,
+    feature_service="health_v1",
+    columns={"returns_v1": RETURNS},
+    resources=Resources(cpu="2", memory="8Gi"),
+    labels="health",
+    outputs=(
+        Output(name="health_score", unit="fraction"),
+        Output(name="vol_bucket", unit="0: low, 1: med, 2: high"),
+        Output(name="behavior", unit="code"),
+        Output(name="health_latent", unit="number", parts=tuple(str(place) for place in range(16))),
+        Output(name="reconstruction_error", unit="squared training deviations"),
+    ),
+)

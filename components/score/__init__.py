@@ -1,0 +1,1 @@
+"""Step: let the champion, or the family's baseline, say what comes next."""

@@ -1,0 +1,69 @@
+"""The scoring pipeline: what the champion says of the newest bars, the same line for every family.
+
+ingest -> features -> score. Without a champion that can be trusted the family's baseline answers,
+with the reason beside every row.
+"""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
+
+from typing import Any
+
+from kfp import dsl
+
+from components.core.family import Family
+from components.features.component import features
+from components.ingest import MAX_RESTATED
+from components.ingest.component import ingest
+from components.score.component import score
+from components.serving import MAX_AGE_DAYS
+from components.wiring import SMALL, place
+from pipelines.training import DEFAULT_SOURCE
+
+
+def scoring_pipeline(family: Family) -> Any:
+    """Return the pipeline that lets the champion of ``family`` predict."""
+    name = family.name
+
+    @dsl.pipeline(name=family.scoring_pipeline, description=f"{family.title}: from bars to predictions.")
+    def line(  # noqa: PLR0917 - these are the fields of the run form
+        source: str = DEFAULT_SOURCE,
+        symbols: str = "",
+        asof: str = "",
+        dataset: str = "synthetic",
+        faults: str = "refuse",
+        layout: str = "",
+        max_restated: float = MAX_RESTATED,
+        context: str = "",
+        options: str = "",
+        every_window: bool = False,
+        max_age_days: float = MAX_AGE_DAYS,
+        run_key: str = "manual",
+        root: str = "/qf",
+    ):
+        run = {"run_key": run_key, "root": root}
+        bars = ingest(
+            source=source,
+            symbols=symbols,
+            asof=asof,
+            dataset=dataset,
+            faults=faults,
+            layout=layout,
+            max_restated=max_restated,
+            context=context,
+            options=options,
+            **run,
+        )
+        place(bars, SMALL, cached=False)
+        table = features(snapshot=bars.outputs["snapshot"], **run)
+        place(table, SMALL, cached=False)
+        said = score(
+            features=table.outputs["features"],
+            family=name,
+            dataset=dataset,
+            every_window=every_window,
+            max_age_days=max_age_days,
+            **run,
+        )
+        place(said, SMALL, cached=False)
+
+    return line

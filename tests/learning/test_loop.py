@@ -1,0 +1,146 @@
+"""The loop takes the steps that a plain loop takes, keeps the best epoch, and goes on where it was."""
+
+import logging
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from components.core.errors import InterruptedRunError
+from components.core.run_context import RunContext, Stop
+from components.core.workspace import Workspace
+from components.learning.batches import epoch_order
+from components.learning.checkpoint import CheckpointStore
+from components.learning.faults import DivergedError
+from components.learning.loop import Loop, Task
+from components.learning.reproducible import reproducible
+from components.learning.settings import LoopConfig
+
+SAMPLES = 40
+CPU = torch.device("cpu")
+
+
+def sheet() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(SAMPLES, 3, generator=generator)
+    return x, x @ torch.tensor([1.0, -2.0, 0.5]) + 0.1 * torch.randn(SAMPLES, generator=generator)
+
+
+def make_task(*, dropout: float = 0.0) -> Task:
+    x, y = sheet()
+    model = nn.Sequential(nn.Linear(3, 8), nn.Dropout(dropout), nn.Linear(8, 1))
+
+    def loss(samples: Tensor) -> Tensor:
+        return (model(x[samples])[:, 0] - y[samples]).square().mean()
+
+    return Task(model, SAMPLES, loss, name="line", seed=4)
+
+
+def config(**values: Any) -> LoopConfig:
+    return LoopConfig.parse({"batch": 16, "epochs": 3, "lr": 0.01, "checkpoint_every_batches": 2} | values, name="test")
+
+
+def validation(loop: Loop) -> dict[str, float]:
+    loop.model.eval()
+    x, y = sheet()
+    with torch.no_grad():
+        return {"loss": float((loop.model(x)[:, 0] - y).square().mean())}
+
+
+@pytest.fixture
+def make_loop(tmp_path: Path) -> Callable[..., Loop]:
+    def make(settings: LoopConfig, *, key: str = "k", stop: Stop | None = None, dropout: float = 0.0) -> Loop:
+        run = RunContext("train", key, Workspace.at(str(tmp_path)), stop=Stop() if stop is None else stop)
+        store = CheckpointStore(run.checkpoints / "line", log=logging.getLogger("test"))
+        return Loop(make_task(dropout=dropout), settings, CPU, store, run)
+
+    return make
+
+
+def finish(loop: Loop) -> dict[str, Tensor]:
+    with closing(loop):
+        while not loop.finished:
+            loop.close_epoch(loop.train_epoch(), validation(loop))
+        loop.restore_best()
+    return {name: tensor.clone() for name, tensor in loop.model.state_dict().items()}
+
+
+def test_the_steps_are_those_of_a_plain_loop(make_loop: Callable[..., Loop]) -> None:
+    with reproducible(seed=0, threads=1):
+        loop = make_loop(config(gradient={"clip_norm": 0.5}))
+        found = finish(loop)
+    with reproducible(seed=0, threads=1):
+        task = make_task()
+        optimizer = torch.optim.AdamW(task.model.parameters(), lr=0.01, weight_decay=0.01)
+        for epoch in range(3):
+            order = torch.from_numpy(epoch_order(SAMPLES, epoch=epoch, most=None, shuffle=True, seed=4))
+            for samples in order.split(16):
+                optimizer.zero_grad()
+                task.loss(samples).backward()
+                torch.nn.utils.clip_grad_norm_(task.model.parameters(), 0.5)
+                optimizer.step()
+    assert loop.position.best_epoch == 3
+    for name, tensor in task.model.state_dict().items():
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=0)
+
+
+def test_a_batch_in_parts_takes_the_same_step(make_loop: Callable[..., Loop]) -> None:
+    with reproducible(seed=0, threads=1):
+        whole = finish(make_loop(config(), key="whole"))
+    with reproducible(seed=0, threads=1):
+        cut = finish(make_loop(config(gradient={"accumulate": 3}), key="cut"))
+    for name, tensor in whole.items():
+        torch.testing.assert_close(cut[name], tensor, rtol=1e-5, atol=1e-6)
+
+
+class StopAfter(Stop):
+    def __init__(self, polls: int) -> None:
+        super().__init__()
+        self.left = polls
+
+    def __bool__(self) -> bool:
+        self.left -= 1
+        return self.left <= 0
+
+
+def test_stopped_at_any_batch_it_ends_in_the_same_bits(make_loop: Callable[..., Loop]) -> None:
+    with reproducible(seed=0, threads=1):
+        whole = finish(make_loop(config(), key="whole", dropout=0.3))
+    stops, found = 0, None
+    while found is None:
+        try:
+            with reproducible(seed=0, threads=1):
+                found = finish(make_loop(config(), key="stopped", stop=StopAfter(2), dropout=0.3))
+        except InterruptedRunError:
+            stops += 1
+        assert stops < 50
+    assert stops > 3
+    for name, tensor in whole.items():
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=0)
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_the_training(make_loop: Callable[..., Loop]) -> None:
+    losses = iter([3.0, 1.0, 2.0, 2.5, 1.5, 1.1])
+    with reproducible(seed=0, threads=1), closing(make_loop(config(epochs=50, stopping={"patience": 3}))) as loop:
+        kept: dict[str, Tensor] = {}
+        while not loop.finished:
+            loop.close_epoch(loop.train_epoch(), {"loss": next(losses)})
+            if loop.position.epoch == 2:
+                kept = {name: tensor.clone() for name, tensor in loop.model.state_dict().items()}
+        assert loop.position.history["val_loss"] == [3.0, 1.0, 2.0, 2.5, 1.5]
+        assert loop.restore_best() == 2
+        for name, tensor in loop.model.state_dict().items():
+            assert torch.equal(tensor, kept[name])
+
+
+def test_a_validation_that_is_no_number_stops_and_names_the_setting(make_loop: Callable[..., Loop]) -> None:
+    with reproducible(seed=0, threads=1), closing(make_loop(config())) as loop:
+        trained = loop.train_epoch()
+        with pytest.raises(DivergedError, match=r"validation 1: the loss is nan\. Lower train\.lr \(was 0\.01\)"):
+            loop.close_epoch(trained, {"loss": float("nan")})
+        with pytest.raises(ValueError, match="no epoch is over"):
+            loop.restore_best()
