@@ -16,7 +16,9 @@ from components.core.config import Config
 from components.core.errors import ArtifactError, DataError
 from components.core.files import atomic_file, digest_of, read_json, write_json
 from components.learning.examples import Examples
+from components.learning.export import exported
 from components.learning.reproducible import device_name
+from components.serving.loader import GRAPH, Signature
 
 WEIGHTS, SCALER, HISTORY, FACTS = "weights.safetensors", "scaler.json", "history.json", "model.json"
 
@@ -60,9 +62,20 @@ def write_files(
     write_json(folder / FACTS, {**shape, "num_parameters": num_parameters(model), **facts})
 
 
-def schema(columns: Sequence[str], window: int, outputs: Sequence[str]) -> dict[str, Any]:
+def signature_of(columns: Sequence[str], window: int, outputs: Sequence[str]) -> Signature:
     """Return what goes into the network, raw windows [batch, window, column], and the names of what comes out."""
-    return {"input": "windows", "window": window, "columns": list(columns), "outputs": list(outputs)}
+    return Signature(input="windows", window=window, columns=tuple(columns), outputs=tuple(outputs))
+
+
+def write_graph(folder: Path, model: nn.Module, data: Examples, signature: Signature, *, horizon: int) -> None:
+    """Write the ONNX graph of a trained network, compared with it on windows that no weight was fitted on.
+
+    Raises:
+        ParityError: If graph and network differ.
+    """
+    content = exported(model, signature, data, horizon=horizon)
+    with atomic_file(folder / GRAPH) as file:
+        file.write(content)
 
 
 def num_parameters(model: nn.Module) -> int:

@@ -85,10 +85,8 @@ class Served:
         check_graph(content, name=name)
         ort = runtime()
         state = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
-        self._errors: tuple[type[Exception], ...] = (
-            state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented,
-            state.RuntimeException,
-        )  # fmt: skip
+        own = [item for item in vars(state).values() if isinstance(item, type) and issubclass(item, Exception)]
+        self._errors: tuple[type[Exception], ...] = (RuntimeError, *own)  # its classes share no root
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
         options.log_severity_level = 4  # its errors are raised; said on stderr too they would be said twice

@@ -24,6 +24,7 @@ from components.learning.examples import read_examples
 from components.learning.faults import DivergedError, OutOfMemoryError
 from components.learning.reproducible import reproducible
 from components.learning.zones import load_zones
+from components.serving import loader as serving
 
 Run = Callable[[str], RunContext]
 KINDS = [("regime", "gru"), ("regime", "transformer"), ("health", "autoencoder"), ("health", "vae")]
@@ -165,7 +166,8 @@ def test_one_batch_is_learned_by_heart(case: Case) -> None:
 
 
 def test_the_bundle_holds_data_only_and_names_its_network(case: Case) -> None:
-    assert set(case.bundle.manifest["files"]) == {"weights.safetensors", "scaler.json", "model.json", "history.json"}
+    files = {"weights.safetensors", "model.onnx", "scaler.json", "model.json", "history.json"}
+    assert set(case.bundle.manifest["files"]) == files
     facts = read_json(case.bundle.path("model.json"))
     assert facts["model_type"] == case.kind
     assert facts["labeller"] == case.bundle.manifest["data"]["labeller"] == f"{case.family}_v1"
@@ -209,18 +211,18 @@ def test_predictions_are_those_of_one_window_at_a_time(case: Case) -> None:
         assert found.now[row] == examples.now[found.symbol[row], end]
 
 
-@pytest.mark.filterwarnings("ignore:The tensor attributes self.reader.gru:UserWarning")
-def test_the_network_exports_as_one_program_without_branches(case: Case) -> None:
-    module = families.find(case.family).module("predict")
-    outputs = families.find(case.family).module("model").OUTPUTS
-    _, model = module.load_model(case.bundle)
-    windows = torch.randn(3, 6, model.mean.shape[0])
-    program = torch.export.export(model, (windows,), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},))
-    other = torch.randn(7, 6, model.mean.shape[0])
-    said = program.module()(other)
-    assert len(said) == len(outputs) == len(case.bundle.manifest["schema"]["outputs"])
-    for ours, theirs in zip(said, model(other), strict=True):
-        torch.testing.assert_close(ours, theirs)
+def test_the_served_graph_says_what_the_network_says(case: Case) -> None:
+    member = families.find(case.family)
+    served, (_, model) = serving.load(case.bundle.folder), member.module("predict").load_model(case.bundle)
+    examples = read_examples(case.examples)
+    windows = np.stack([examples.panel.values[0, end - 6 : end] for end in range(6, 60)])
+    said = served.predict(windows)
+    assert tuple(said) == member.module("model").OUTPUTS == tuple(output.name for output in member.outputs)
+    assert tuple(member.module("baseline").predict(windows)) == tuple(said)
+    with torch.inference_mode():
+        for name, output, theirs in zip(said, member.outputs, model(torch.from_numpy(windows)), strict=True):
+            np.testing.assert_allclose(said[name], theirs.numpy(), atol=1e-5)
+            assert said[name].reshape(len(windows), -1).shape[1] == len(output.columns)
 
 
 def test_a_zone_that_is_not_there_has_no_predictions(case: Case) -> None:

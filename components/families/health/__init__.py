@@ -7,6 +7,8 @@ from components.core.family import Family, Output, Resources
 from components.families.health.config import HealthConfig
 from components.market.columns import RETURNS
 
+LATENT = 16
+
 FAMILY = Family(
     name="health",
     title="Health scorer: how healthy a price will be, from an autoencoder of its returns",
@@ -17,9 +19,9 @@ FAMILY = Family(
     labels="health",
     outputs=(
         Output(name="health_score", unit="fraction"),
-        Output(name="vol_bucket", unit="0: low, 1: med, 2: high"),
-        Output(name="behavior", unit="code"),
-        Output(name="health_latent", unit="number", parts=tuple(str(place) for place in range(16))),
+        Output(name="vol_bucket", unit="code: low, med, high; -1 unknown"),
+        Output(name="behavior", unit="code: momentum, mean_reversion, mixed; -1 unknown"),
+        Output(name="health_latent", unit="number", parts=tuple(str(place) for place in range(LATENT))),
         Output(name="reconstruction_error", unit="squared training deviations"),
     ),
 )

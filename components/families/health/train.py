@@ -14,7 +14,7 @@ from torch import Tensor
 
 from components.core.bundle import Bundle, seal
 from components.core.bundle import load as load_bundle
-from components.core.files import atomic_file, fresh_folder
+from components.core.files import fresh_folder
 from components.core.run_context import RunContext
 from components.families.health.config import HealthConfig
 from components.families.health.evaluate import metrics
@@ -26,20 +26,19 @@ from components.learning.bundles import (
     num_parameters,
     origin,
     require_columns,
-    schema,
+    signature_of,
     training_key,
     write_files,
+    write_graph,
 )
 from components.learning.checkpoint import CheckpointStore
 from components.learning.examples import Examples, read_examples
-from components.learning.export import exported
 from components.learning.faults import memory_advice
 from components.learning.loop import Loop, Task
 from components.learning.reproducible import choose_device, reproducible
 from components.learning.zones import Zones, load_zones
 from components.market.columns import BEHAVIORS, RETURNS, VOL_BUCKETS
 from components.market.health import HEALTH_LABELLER
-from components.serving.loader import GRAPH, Signature
 
 History = dict[str, list[float]]
 
@@ -52,8 +51,8 @@ def train(config: HealthConfig, examples: Path, out: Path, run: RunContext) -> B
     Raises:
         ArtifactError, DataError: If the examples cannot be trusted.
         DivergedError, OutOfMemoryError: If a step fails; the message names the setting to change.
-        ParityError: If the exported graph does not say what the network says; no bundle is written.
         InterruptedRunError: If the run was asked to stop; it was saved and the same run key goes on.
+        ParityError: If the exported graph does not say what the network says; no bundle is written.
     """
     started = run.clock()
     data = read_examples(examples)
@@ -67,17 +66,15 @@ def train(config: HealthConfig, examples: Path, out: Path, run: RunContext) -> B
         model = make_model(config, data, zones).to(device)
         best_epoch, history = fit(config, model, zones, device, run, name=training_key("health", config, data))
     facts = {"model_type": config.model.type, "best_epoch": best_epoch, **shape(config)}
-    layout = schema(RETURNS, config.data.window, OUTPUTS)
-    graph = exported(model, Signature.of(layout, name="health"), data, horizon=config.data.horizon)
+    signature = signature_of(RETURNS, config.data.window, OUTPUTS)
     with fresh_folder(out) as folder:
-        with atomic_file(folder / GRAPH) as file:
-            file.write(graph)
+        write_graph(folder, model, data, signature, horizon=config.data.horizon)
         write_files(folder, model, data, history=history, facts=facts)
         seal(
             folder,
             family="health",
             config=config.model_dump(mode="json"),
-            schema=layout,
+            schema=signature.document(),
             data=origin(data),
             notes=notes(threads=config.train.threads, device=device, started=started, finished=run.clock()),
         )

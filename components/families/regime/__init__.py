@@ -7,6 +7,8 @@ from components.core.family import Family, Output, Resources
 from components.families.regime.config import RegimeConfig
 from components.market.columns import CONTEXT, REGIMES
 
+EMBEDDING = 8
+
 FAMILY = Family(
     name="regime",
     title="Regime classifier: five market regimes from sessions of context",
@@ -17,8 +19,8 @@ FAMILY = Family(
     unit="market",
     labels="regime",
     outputs=(
-        Output(name="regime_probs", unit="probability", parts=REGIMES),
-        Output(name="regime_label", unit="code of the likeliest regime"),
-        Output(name="regime_embedding", unit="number", parts=tuple(str(place) for place in range(8))),
+        Output(name="regime_probs", unit="fraction", parts=REGIMES),
+        Output(name="regime_label", unit=f"code: {', '.join(REGIMES)}"),
+        Output(name="regime_embedding", unit="number", parts=tuple(str(place) for place in range(EMBEDDING))),
     ),
 )

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from components.core.bundle import Bundle, seal
 from components.core.bundle import load as load_bundle
-from components.core.files import atomic_file, fresh_folder
+from components.core.files import fresh_folder
 from components.core.run_context import RunContext
 from components.families.regime.config import RegimeConfig
 from components.families.regime.evaluate import advice, metrics
@@ -29,20 +29,19 @@ from components.learning.bundles import (
     num_parameters,
     origin,
     require_columns,
-    schema,
+    signature_of,
     training_key,
     write_files,
+    write_graph,
 )
 from components.learning.checkpoint import CheckpointStore
 from components.learning.examples import Examples, read_examples
-from components.learning.export import exported
 from components.learning.faults import memory_advice
 from components.learning.loop import Loop, Task
 from components.learning.reproducible import choose_device, reproducible
 from components.learning.zones import Zone, Zones, load_zones
 from components.market.columns import CONTEXT, REGIMES
 from components.market.regimes import LABELLER
-from components.serving.loader import GRAPH, Signature
 
 Codes = npt.NDArray[np.int64]
 History = dict[str, list[float]]
@@ -56,8 +55,8 @@ def train(config: RegimeConfig, examples: Path, out: Path, run: RunContext) -> B
     Raises:
         ArtifactError, DataError: If the examples cannot be trusted.
         DivergedError, OutOfMemoryError: If a step fails; the message names the setting to change.
-        ParityError: If the exported graph does not say what the network says; no bundle is written.
         InterruptedRunError: If the run was asked to stop; it was saved and the same run key goes on.
+        ParityError: If the exported graph does not say what the network says; no bundle is written.
     """
     started = run.clock()
     data = read_examples(examples)
@@ -75,17 +74,15 @@ def train(config: RegimeConfig, examples: Path, out: Path, run: RunContext) -> B
         run.log.warning("%s", line)
     facts = {"model_type": config.model.type, "best_epoch": best_epoch, "temperature": float(model.temperature)}
     of_host = notes(threads=config.train.threads, device=device, started=started, finished=run.clock())
-    layout = schema(CONTEXT, config.data.window, OUTPUTS)
-    graph = exported(model, Signature.of(layout, name="regime"), data, horizon=config.data.horizon)
+    signature = signature_of(CONTEXT, config.data.window, OUTPUTS)
     with fresh_folder(out) as folder:
-        with atomic_file(folder / GRAPH) as file:
-            file.write(graph)
+        write_graph(folder, model, data, signature, horizon=config.data.horizon)
         write_files(folder, model, data, history=history, facts=facts | shape(config))
         seal(
             folder,
             family="regime",
             config=config.model_dump(mode="json"),
-            schema=layout,
+            schema=signature.document(),
             data=origin(data),
             notes=of_host | {"advice": lines},
         )
