@@ -169,6 +169,7 @@ def test_stopped_again_and_again_a_training_ends_in_the_same_bits(
     assert train(config, tiny_examples, out, make_run("stopped")).digest == whole.digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_killed_at_any_moment_a_training_ends_in_the_same_bits(
     dense_config: Config, tiny_examples: Path, tmp_path: Path, make_run: Run, seed: int
