@@ -20,7 +20,25 @@ from pipelines.request import RunRequest
 WIDTH = 150
 STEPS = ("ingest", "features", "assemble", "train", "validate", "promote")
 SHOWN = {
-    "test zone": ("accuracy", "precision", "recall", "f1", "auc", "log_loss", "base_rate"),
+    "test zone": (
+        "accuracy",
+        "precision",
+        "recall",
+        "f1",
+        "auc",
+        "log_loss",
+        "base_rate",
+        "test_accuracy",
+        "test_f1_macro",
+        "ece",
+        "unchanged_accuracy",
+        "transition_log_loss",
+        "test_recon_mse",
+        "test_health_correlation",
+        "mse",
+        "unchanged_mse",
+        "line_mse",
+    ),
     "backtest": ("total_return", "sharpe", "max_drawdown", "win_rate", "num_trades", "turnover", "hold_total_return"),
 }
 STYLES = {"pass": "green", "fail": "red", "insufficient evidence": "yellow"}
@@ -168,7 +186,8 @@ def _overview(facts: dict[str, dict[str, Any]]) -> Table:
     table.add_row("examples", _told("assemble", rows))
     for title, names in SHOWN.items():
         found = [f"{name} {_number(metrics[name])}" for name in names if metrics.get(name) is not None]
-        table.add_row(title, "  ".join(found) or "not measured")
+        if found:
+            table.add_row(title, "  ".join(found))
     return table
 
 

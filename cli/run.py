@@ -11,7 +11,17 @@ from components.ingest import MAX_RESTATED
 from components.serving import MAX_AGE_DAYS
 from pipelines import COMPILED
 from pipelines.local import execute, finished
-from pipelines.request import Settings, request
+from pipelines.request import RunRequest, Settings, request
+
+
+def carry_out(asked: RunRequest) -> None:
+    """Run what is asked, unless it ended before, and say what came of it."""
+    if finished(asked):
+        click.echo(f"run {asked.run_key} ended before: nothing to do. --fresh starts it over.\n")
+    else:
+        with Progress(asked) as progress:
+            execute(asked, COMPILED / f"{asked.pipeline}.yaml", progress.on_event)
+    summary(asked)
 
 
 @click.command()
@@ -115,9 +125,4 @@ def run(  # noqa: PLR0917 - click passes by name
     )
     if fresh:
         shutil.rmtree(asked.folder, ignore_errors=True)
-    if finished(asked):
-        click.echo(f"run {asked.run_key} ended before: nothing to do. --fresh starts it over.\n")
-    else:
-        with Progress(asked) as progress:
-            execute(asked, COMPILED / f"{asked.pipeline}.yaml", progress.on_event)
-    summary(asked)
+    carry_out(asked)

@@ -10,6 +10,7 @@ from kfp import compiler
 
 from components.core import family as families
 from pipelines import COMPILED
+from pipelines.publishing import PUBLISHING, publishing_pipeline
 from pipelines.scoring import scoring_pipeline
 from pipelines.training import training_pipeline
 
@@ -30,6 +31,7 @@ def _pipelines() -> Iterator[tuple[str, Any]]:
         yield family.pipeline, training_pipeline(family)
         if family.outputs:
             yield family.scoring_pipeline, scoring_pipeline(family)
+    yield PUBLISHING, publishing_pipeline
 
 
 def write() -> list[Path]:

@@ -119,6 +119,8 @@ def examples_table(folder: Path, member: Family, data: DataConfig) -> tuple[pd.D
             file=str(manifest["source"]),
             remedy="The longest indicator needs 200 bars of history: give longer series, of every companion too",
         )
+    if data.max_days is not None:
+        kept = kept[kept["timestamp"] > kept["timestamp"].max() - pd.Timedelta(days=data.max_days)]
     kept = kept.assign(zone=zone_of(kept["timestamp"].to_numpy(), data))
     order = ["symbol", "timestamp", "event_timestamp", *columns, *labels, "zone"]
     examples = kept[order].rename(columns={"event_timestamp": "decision_time"})

@@ -27,6 +27,9 @@ class DataConfig(Config):
     zones: dict[str, NonNegativeFloat] = Field(default_factory=lambda: dict(_CUT))
     """Share of the timestamps in each zone, in the order of time. More test: a surer verdict, an older model."""
 
+    max_days: PositiveInt | None = None
+    """Calendar days, counted back from the newest decision, that examples are made of; null takes all."""
+
     embargo_bars: NonNegativeInt = 0
     """Bars left out at the start of every zone but the first."""
 

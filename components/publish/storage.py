@@ -15,7 +15,8 @@ import fsspec
 from components.core.errors import DataError, EnvironmentMissingError, SourceUnreachableError
 
 PREFIX: Final = "models"
-_REMEDY: Final = "Nothing points to what was uploaded so far; run again, or publish to the folder alone: --skip-upload"
+_WITHOUT: Final = "Give some by environment, profile or role, or publish to the folder alone: --skip-upload"
+_REMEDY: Final = "Nothing points to what was uploaded so far; run again"
 
 
 def upload(folder: Path, names: Sequence[str], *, bucket: str, region: str) -> str:
@@ -40,9 +41,25 @@ def upload(folder: Path, names: Sequence[str], *, bucket: str, region: str) -> s
         raise DataError(f"access denied ({error})", file=f"s3://{target}", remedy="Grant write access") from None
     except transient as error:
         if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
-            raise EnvironmentMissingError(f"s3://{bucket}: no credentials were found. {_REMEDY}") from None
+            raise EnvironmentMissingError(f"s3://{bucket}: no credentials were found. {_WITHOUT}") from None
         raise SourceUnreachableError(f"s3://{target}: {type(error).__name__} {error}. {_REMEDY}") from None
     return f"s3://{target}"
+
+
+def require_credentials(bucket: str) -> None:
+    """Find out before anything is trained whether there are credentials to publish with.
+
+    Raises:
+        EnvironmentMissingError: If there are none, or the storage's library is not installed.
+    """
+    try:
+        session = importlib.import_module("botocore.session").Session()
+    except ImportError as error:
+        raise EnvironmentMissingError(f"s3:// needs the package s3fs ({error}). Install quantfoundry[data]") from None
+    if session.get_credentials() is None:
+        raise EnvironmentMissingError(
+            f"s3://{bucket}: no credentials were found. Give some, or publish to the folder alone: --skip-upload"
+        )
 
 
 def _storage(region: str) -> tuple[Any, tuple[type[Exception], ...]]:

@@ -16,9 +16,7 @@ QUICK = ("--recipe", "smoke", "--run-key", "k")
 @pytest.mark.slow
 def test_health_of_a_month_later_is_promoted(tmp_path: Path) -> None:
     line = Line(tmp_path)
-    result = line.qf(
-        "run", "health", "--recipe", "smoke", "--source", f"synthetic://planted?{MARKET}", "--run-key", "k"
-    )
+    result = line.qf("run", "health", *QUICK, "--source", f"synthetic://planted?{MARKET}", "--set", "data.horizon=21")
     assert result.returncode == 0, result.stderr
     assert line.facts("k", "validate")["outcome"] == "pass", result.stdout
     assert line.facts("k", "promote")["outcome"] == "promoted"
@@ -27,8 +25,7 @@ def test_health_of_a_month_later_is_promoted(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_health_of_a_quarter_later_shares_no_day_with_now_and_in_noise_nobody_knows_it(tmp_path: Path) -> None:
     line = Line(tmp_path)
-    noise = ("--source", f"synthetic://noise?{MARKET}", "--set", "data.horizon=63")
-    result = line.qf("run", "health", *QUICK, *noise)
+    result = line.qf("run", "health", *QUICK, "--source", f"synthetic://noise?{MARKET}")
     assert result.returncode == 0, result.stderr
     assert line.facts("k", "validate")["outcome"] != "pass", result.stdout
     assert line.facts("k", "promote")["outcome"] == "refused"

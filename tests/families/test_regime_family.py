@@ -11,7 +11,6 @@ import torch
 from components.core.errors import RecipeError
 from components.core.files import read_json
 from components.core.run_context import RunContext
-from components.families import regime
 from components.families.regime import FAMILY
 from components.families.regime.baseline import STAY
 from components.families.regime.baseline import predict as baseline
@@ -51,7 +50,6 @@ def test_the_default_batch_is_32() -> None:
 def test_the_service_has_the_eight_columns_of_the_context() -> None:
     assert FAMILY.columns == {"context_v1": CONTEXT}
     assert (FAMILY.feature_service, FAMILY.unit, FAMILY.labels) == ("regime_v1", "market", "regime")
-    assert regime.REGIMES == REGIMES
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The health scorer: bars of returns say how healthy a symbol's price will be next month.
+"""The health scorer: bars of returns say how healthy a symbol's price will be next quarter.
 
 README.md holds the equations, the sources and the limits. Importing this loads no torch, pandas or numpy.
 """
@@ -8,6 +8,7 @@ from components.families.health.config import HealthConfig
 from components.market.columns import RETURNS
 
 LATENT = 16
+"""Numbers that a window becomes."""
 
 FAMILY = Family(
     name="health",

@@ -5,9 +5,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from components.families.health import LATENT
 from components.market.health import behaviors, known_scores, vol_buckets
 
-LATENT: Final = 16
 UNKNOWN_SCORE: Final = 0.5
 
 

@@ -16,8 +16,9 @@ class HealthDataConfig(DataConfig):
     window: PositiveInt = 21
     """Daily bars that one decision looks at; the features of each look back 63 more."""
 
-    horizon: PositiveInt = 21
-    """Bars from the decision to the score that is asked for: a month."""
+    horizon: PositiveInt = 63
+    """Bars from the decision to the score that is asked for: a quarter, so that no day of it is known at the
+    decision. With 21 two thirds of it are, and a market of pure noise passes."""
 
 
 class HealthJudgeConfig(JudgeConfig):

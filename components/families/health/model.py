@@ -12,11 +12,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from components.families.health import LATENT
 from components.families.health.config import ModelConfig
 from components.market.health import behaviors, health_scores, vol_buckets
 
-LATENT = 16
-"""Numbers that a window becomes."""
 OUTPUTS = ("health_score", "vol_bucket", "behavior", "health_latent", "reconstruction_error")
 """Names of what the network returns, in order."""
 

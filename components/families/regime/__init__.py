@@ -8,6 +8,7 @@ from components.families.regime.config import RegimeConfig
 from components.market.columns import CONTEXT, REGIMES
 
 EMBEDDING = 8
+"""Width of the embedding of a window."""
 
 FAMILY = Family(
     name="regime",

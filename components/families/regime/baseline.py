@@ -5,13 +5,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from components.families.regime import EMBEDDING
 from components.market.columns import REGIMES
 from components.market.regimes import NO_REGIME, regime_labels
 
 STAY: Final = 0.6
 """Chance that the regime of a week later is the one of now; the other four share the rest. An assumption, not a fit:
 about six weeks in ten ended in the regime they began in."""
-EMBEDDING: Final = 8
 
 
 def predict(windows: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[Any]]:

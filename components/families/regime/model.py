@@ -11,12 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from components.families.regime import EMBEDDING
 from components.families.regime.config import ModelConfig
 from components.market.columns import REGIMES
 from components.market.regimes import regime_codes
 
-EMBEDDING = 8
-"""Width of the embedding of a window."""
 OUTPUTS = ("regime_probs", "regime_label", "regime_embedding")
 """Names of what the network returns, in order."""
 
