@@ -173,7 +173,7 @@ def feed_samples(folder: Path, full: pa.Table) -> None:
     artifact = write(folder / "gaps", full.filter(pa.array(kept)))
     zone, windows = ours(artifact).train, ours(artifact).windows
     examples = read_examples(artifact)
-    panel, ends = Scaler.of(examples)(examples.panel.values), zone.ends.numpy()
+    panel, ends = Scaler.of(examples)(examples.panel.values), zone.slabs.ends.numpy()
     loaders = {
         f"{kind.__name__.lower()}, one by one": data.DataLoader(
             kind(panel, ends, zone.labels), batch_size=BATCH, shuffle=True, num_workers=0
@@ -183,10 +183,10 @@ def feed_samples(folder: Path, full: pa.Table) -> None:
     places = torch.arange(0, len(ends), 997)
     for loader in loaders.values():
         single = torch.stack([loader.dataset[place][0] for place in places.tolist()])
-        assert torch.equal(windows.gather(zone.ends[places]), single)
+        assert torch.equal(windows.gather(zone.slabs.ends[places]), single)
     title = "gathered from one panel"
     contenders = {
-        title: measure.Contender(lambda: gathered(windows, zone.ends, zone.labels), len(ends)),
+        title: measure.Contender(lambda: gathered(windows, zone.slabs.ends, zone.labels), len(ends)),
         **{
             name: measure.Contender(lambda loader=loader: drained(loader, PEER_SAMPLES), PEER_SAMPLES)
             for name, loader in loaders.items()

@@ -22,8 +22,10 @@ from components.families.price_action.data import Dataset as Samples
 from components.families.price_action.data import Scaler, Zone, load
 from components.families.price_action.fit import Fit
 from components.families.price_action.model import PriceActionTransformer, sinusoidal_positions
+from components.families.price_action.position import Position
 from components.families.price_action.setup_check import ZONES, made_up_examples
 from components.learning.checkpoint import CheckpointStore
+from components.learning.parallel import World
 from components.learning.reproducible import reproducible
 
 STEPS, ROUNDS, SAVES = 12, 9, 9
@@ -34,7 +36,7 @@ class PlainDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """One window and its label at a time, the way tutorials write it."""
 
     def __init__(self, samples: Samples) -> None:
-        self.windows = samples.windows.gather(samples.train.ends).numpy()
+        self.windows = samples.windows.gather(samples.train.slabs.ends).numpy()
         self.labels = samples.train.labels.numpy()
 
     def __len__(self) -> int:
@@ -107,7 +109,7 @@ def our_loop(fit: Fit) -> Callable[[], float]:
     """Return the product's own epoch of steps, its metrics spooled, without the checkpoint at its end."""
 
     def epoch() -> float:
-        fit.position.batch, fit.position.loss_sum = 0, 0.0
+        fit.position = Position()
         return fit.train_epoch().loss
 
     return epoch
@@ -139,12 +141,12 @@ def check_same_maths(fits: Path, samples: Samples) -> None:
         fit.close()
 
 
-def begin(folder: Path, config: PriceActionConfig, samples: Samples) -> Fit:
+def begin(folder: Path, config: PriceActionConfig, samples: Samples, *, seed: int = 0) -> Fit:
     """Return a training at its start."""
     run = RunContext("train", "benchmark", Workspace.at(str(folder)))
     store = CheckpointStore(run.checkpoints, log=logging.getLogger("benchmark"))
-    torch.manual_seed(0)
-    return Fit(config, samples, CPU, store, run, name="benchmark")
+    torch.manual_seed(seed)
+    return Fit(config, samples, CPU, store, run, name="benchmark", world=World())
 
 
 def main() -> None:
@@ -152,7 +154,7 @@ def main() -> None:
     examples = made_up_examples(0)
     whole = load(examples, Scaler.of(examples), recipe(), CPU)
     rows = STEPS * recipe().train.batch
-    samples = replace(whole, train=Zone(whole.train.ends[:rows], whole.train.labels[:rows]))
+    samples = replace(whole, train=Zone(whole.train.slabs.take(torch.arange(rows)), whole.train.labels[:rows]))
     settings: dict[str, dict[str, Any]] = {
         "fp32, fresh masks": {},
         "fp32, mask pool": {"masks": "pool"},

@@ -6,13 +6,13 @@ what multiplying by it costs. Masks of different steps overlap; each element is 
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import dropout, linear
 
 from components.learning.settings import MaskConfig
 
@@ -92,6 +92,22 @@ class Masks:
         return cast("Tensor", _MaskedReLU.apply(values, mask, self.pool.kept_value(values.dtype)))
 
 
+@dataclass(frozen=True)
+class FreshMasks:
+    """Masks of torch's own dropout, in the place of those from a pool; none at all outside training."""
+
+    share: float
+    training: bool
+
+    def drop(self, site: int, values: Tensor) -> Tensor:
+        """Return ``values`` after a dropout; every site has a mask of its own."""
+        return dropout(values, self.share, self.training)
+
+    def drop_relu(self, site: int, values: Tensor) -> Tensor:
+        """Return ReLU and then dropout of ``values``."""
+        return self.drop(site, torch.relu(values))
+
+
 class _MaskedReLU(torch.autograd.Function):
     """ReLU and mask in place: what is above 0 afterwards was above 0 and kept, so nothing else is remembered."""
 
@@ -109,21 +125,8 @@ class _MaskedReLU(torch.autograd.Function):
         return torch.ops.aten.threshold_backward(grad_outputs[0], kept, 0).mul_(ctx.kept_value), None, None
 
 
-def encode(layer: nn.TransformerEncoderLayer, hidden: Tensor, masks: Masks, *, layer_number: int) -> Tensor:
-    """Return ``hidden`` (batch, time, width) after a post-norm ReLU ``layer``, its four dropouts read from ``masks``.
-
-    The layer's own weights are used and its maths, so with masks of ones it is the layer.
-    """
-    site, (_, _, width) = SITES_PER_LAYER * layer_number, hidden.shape
-    attended = masks.drop(site + 1, _attend(layer.self_attn, hidden, masks, site=site))
-    hidden = layer.norm1(hidden + attended)
-    # Rows in two dimensions: a linear layer of three returns a view, and writing to a view costs a copy.
-    units = masks.drop_relu(site + 2, layer.linear1(hidden.view(-1, width)))
-    output = layer.linear2(units).view_as(hidden)
-    return cast("Tensor", layer.norm2(hidden + masks.drop(site + 3, output)))
-
-
-def _attend(attention: nn.MultiheadAttention, hidden: Tensor, masks: Masks, *, site: int) -> Tensor:
+def attend(attention: nn.MultiheadAttention, hidden: Tensor, masks: Masks | FreshMasks, *, site: int) -> Tensor:
+    """Return ``hidden`` (batch, time, width) after the attention of every time to all times."""
     batch, time, width = hidden.shape
     head_width = width // attention.num_heads
     projected = linear(hidden, attention.in_proj_weight, attention.in_proj_bias)
@@ -131,3 +134,25 @@ def _attend(attention: nn.MultiheadAttention, hidden: Tensor, masks: Masks, *, s
     weights = torch.softmax(torch.matmul(query / math.sqrt(head_width), key.transpose(-1, -2)), dim=-1)
     mixed = torch.matmul(masks.drop(site, weights).to(value.dtype), value)
     return cast("Tensor", attention.out_proj(mixed.transpose(1, 2).reshape(batch, time, width)))
+
+
+def encode(
+    layer: nn.TransformerEncoderLayer,
+    hidden: Tensor,
+    masks: Masks | FreshMasks,
+    *,
+    layer_number: int,
+    attend: Callable[..., Tensor] = attend,
+) -> Tensor:
+    """Return ``hidden`` (batch, time, width) after a post-norm ReLU ``layer``, its four dropouts read from ``masks``.
+
+    The layer's own weights are used and its maths, so with masks of ones it is the layer. Another ``attend`` may
+    answer for the last times alone; then the rest has only those.
+    """
+    site, width = SITES_PER_LAYER * layer_number, hidden.shape[2]
+    attended = masks.drop(site + 1, attend(layer.self_attn, hidden, masks, site=site))
+    hidden = layer.norm1(hidden[:, -attended.shape[1] :] + attended)
+    # Rows in two dimensions: a linear layer of three returns a view, and writing to a view costs a copy.
+    units = masks.drop_relu(site + 2, layer.linear1(hidden.view(-1, width)))
+    output = layer.linear2(units).view_as(hidden)
+    return cast("Tensor", layer.norm2(hidden + masks.drop(site + 3, output)))

@@ -32,15 +32,15 @@ def checked_loss(loss: float, *, place: str, lr: float) -> float:
 
 
 @contextlib.contextmanager
-def memory_advice(*, batch: int, has_segments: bool = True) -> Generator[None]:
+def memory_advice(*, batch: int, has_segments: bool = True, least: int = 1) -> Generator[None]:
     """Turn a failed allocation into an error that names the next smaller batch.
 
-    Of a network that ``has_segments``, which save activations, it names those first.
+    Of a network that ``has_segments``, which save activations, it names those first. No batch below ``least`` is named.
 
     Raises:
         OutOfMemoryError: If the block runs out of memory.
     """
-    smaller = _SMALL_BATCH if batch > _SMALL_BATCH else max(1, batch // 2)
+    smaller = max(least, _SMALL_BATCH if batch > _SMALL_BATCH else batch // 2)
     first = "Set train.gradient.segments=4, or use" if has_segments else "Use"
     advice = f"train.batch={batch} does not fit into memory. {first} train.batch={smaller}"
     try:

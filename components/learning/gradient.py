@@ -17,13 +17,13 @@ from torch.utils.checkpoint import checkpoint
 from components.learning.faults import DivergedError
 
 
-def parts(samples: Tensor, num_parts: int) -> Iterator[tuple[Tensor, float]]:
-    """Yield ``samples`` in at most ``num_parts`` nearly equal parts, each with its share of them.
+def parts(samples: Tensor, num_parts: int, *, weigh: Callable[[Tensor], int] = len) -> Iterator[tuple[Tensor, float]]:
+    """Yield ``samples`` in at most ``num_parts`` nearly equal parts, each with its share of them as ``weigh`` counts.
 
     The sum of mean loss times share over the parts has the gradient of the mean loss of the whole batch.
     """
     for part in torch.tensor_split(samples, min(num_parts, len(samples))):
-        yield part, len(part) / len(samples)
+        yield part, weigh(part) / weigh(samples)
 
 
 def clip_gradient(model: nn.Module, largest: float, *, place: str, lr: float, may_overflow: bool = False) -> float:

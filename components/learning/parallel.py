@@ -47,14 +47,14 @@ class World:
         """Return the start of this process's own random streams; alone, ``seed`` itself."""
         return seed + _SEED_STEP * self.rank
 
-    def share(self, samples: Tensor) -> tuple[Tensor, float]:
-        """Return this process's part of a batch and the weight of its mean loss.
+    def share(self, samples: Tensor, *, weigh: Callable[[Tensor], int] = len) -> tuple[Tensor, float]:
+        """Return this process's part of a batch and the weight of its mean loss; ``weigh`` counts what is averaged.
 
         Averaged over all processes, the weighted losses are the mean over ``samples``. A process that gets none
         of a small batch computes the first one, with weight 0: the others wait for its gradient.
         """
         part = samples[self.rank :: self.size]
-        return (part, self.size * len(part) / len(samples)) if len(part) else (samples[:1], 0.0)
+        return (part, self.size * weigh(part) / weigh(samples)) if len(part) else (samples[:1], 0.0)
 
     def replica(self, module: nn.Module, device: torch.device) -> nn.Module:
         """Return ``module`` with gradients that are averaged over all processes; alone, the module itself."""

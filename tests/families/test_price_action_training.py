@@ -70,7 +70,7 @@ def test_the_kept_weights_are_those_of_the_best_epoch(trained: Any, tiny_example
     config = PriceActionConfig.parse(trained.bundle.manifest["config"], name="bundle")
     examples = read_examples(tiny_examples)
     data = load(examples, Scaler.of(examples), config, torch.device("cpu"))
-    answers = log_odds(load_model(trained.bundle, config), data.windows, data.validation.ends)
+    answers = log_odds(load_model(trained.bundle, config), data.windows, data.validation.slabs)
     history = read_json(trained.bundle.path("history.json"))
     best = read_json(trained.bundle.path("model.json"))["best_epoch"]
     assert score(answers, data.validation.labels[:, 0].numpy()).loss == pytest.approx(
@@ -157,7 +157,7 @@ def test_without_a_calibration_zone_the_validation_zone_is_used(tiny_config: Con
     examples = read_examples(tiny_examples)
     config = tiny_config(data={"window": 20})  # 16 days of calibration hold no window of 20
     data = load(examples, Scaler.of(examples), config, torch.device("cpu"))
-    assert torch.equal(data.calibration.ends, data.validation.ends)
+    assert torch.equal(data.calibration.slabs.ends, data.validation.slabs.ends)
 
 
 @pytest.mark.promise("S3-36")

@@ -19,6 +19,11 @@ def test_out_of_memory_names_the_next_batch(batch: int, smaller: int) -> None:
     assert caught.value.exit_code == BAD_DATA
 
 
+def test_out_of_memory_names_no_batch_below_the_least() -> None:
+    with pytest.raises(OutOfMemoryError, match=r"use train\.batch=64$"), memory_advice(batch=512, least=64):
+        torch.empty(2**50)
+
+
 @pytest.mark.promise("S4-97")
 def test_out_of_memory_names_gradient_checkpointing() -> None:
     with pytest.raises(OutOfMemoryError, match=r"Set train\.gradient\.segments=4"), memory_advice(batch=32):

@@ -26,7 +26,11 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class ModelConfig(Config):
-    """Sizes of the encoder. The defaults have exactly 406,785 trainable parameters."""
+    """Form and sizes of the encoder. The defaults have exactly 406,785 trainable parameters."""
+
+    form: Literal["exact", "dense"] = "exact"
+    """exact is the published network: positions, attention both ways, the mean of the window. dense has the same
+    parameters, but looks back only and answers at every row, so that many windows share what they have in common."""
 
     d_model: PositiveInt = 128
     """Width of the encoder. 256 learns more and costs about four times as much."""
@@ -58,6 +62,10 @@ class TrainConfig(Config):
 
     batch: PositiveInt = 32
     """Windows per step. 16 where memory runs out."""
+
+    slab_rows: PositiveInt = 1
+    """Consecutive windows of one symbol that are computed together, part of ``batch``; more than 1 wants
+    model.form=dense. More is faster, with less of a mixture in a step; 32 is a good start."""
 
     lr: PositiveFloat = 1e-3
     """Step size. 5e-4 where F1 stays below 0.3."""
@@ -163,4 +171,13 @@ class PriceActionConfig(RecipeConfig):
     def _the_next_bar_is_the_label(self) -> Self:
         if self.data.horizon != 1:
             raise ValueError(f"data.horizon must be 1, the next bar, was {self.data.horizon}")
+        return self
+
+    @model_validator(mode="after")
+    def _slabs_fit(self) -> Self:
+        rows = self.train.slab_rows
+        if rows > 1 and self.model.form == "exact":
+            raise ValueError(f"train.slab_rows must be 1 where model.form is exact, was {rows}; dense shares rows")
+        if self.train.batch % rows:
+            raise ValueError(f"train.batch must be a multiple of train.slab_rows, was {self.train.batch} with {rows}")
         return self

@@ -14,9 +14,11 @@ from components.core.files import read_json
 from components.families.price_action.config import PriceActionConfig
 from components.learning.batches import Windows, to_device
 from components.learning.examples import Examples
+from components.learning.slabs import Slabs
 from components.market.columns import TECHNICAL
 
 Floats = npt.NDArray[np.float64]
+Ends = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,13 @@ class Scaler:
 class Zone:
     """The samples of one zone, by time and then by symbol."""
 
-    ends: Tensor
-    """(sample, 2): symbol and index of the window's last bar."""
+    slabs: Slabs
+    """Where they lie on the panel; one window each in the exact form."""
     labels: Tensor
     """(sample, 1), 0 or 1."""
 
     def __len__(self) -> int:
-        return len(self.ends)
+        return len(self.labels)
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,20 @@ class Dataset:
     """The validation zone again, where the recipe has no calibration zone."""
 
 
+def _rows(examples: Examples, config: PriceActionConfig) -> int:
+    """Return how many windows a slab has: no more than the panel is long enough for."""
+    return max(1, min(config.train.slab_rows, len(examples.zone) - config.data.window + 1))
+
+
 def place_windows(examples: Examples, scaler: Scaler, config: PriceActionConfig, device: torch.device) -> Windows:
-    """Return the windows of the z-scored panel, on ``device``."""
+    """Return the slabs' rows of the z-scored panel, on ``device``: with one row per slab, the windows."""
     panel = to_device(scaler(examples.panel.values), device, pin_memory=config.train.pin_memory)
-    return Windows(panel, config.data.window)
+    return Windows(panel, config.data.window + _rows(examples, config) - 1)
+
+
+def tile(examples: Examples, ends: Ends, config: PriceActionConfig, device: torch.device) -> Slabs:
+    """Return the slabs of the windows at ``ends`` (sample, 2), for ``place_windows`` to gather."""
+    return Slabs.of(ends, rows=_rows(examples, config), num_times=len(examples.zone), device=device)
 
 
 def load(examples: Examples, scaler: Scaler, config: PriceActionConfig, device: torch.device) -> Dataset:
@@ -101,7 +113,7 @@ def load(examples: Examples, scaler: Scaler, config: PriceActionConfig, device: 
     def zone(name: str) -> Zone:
         ends = examples.windows(name, config.data.window, config.data.horizon)
         labels = examples.label[ends[:, 0], ends[:, 1], None].astype(np.float32)
-        return Zone(to_device(ends, device), to_device(labels, device))
+        return Zone(tile(examples, ends, config, device), to_device(labels, device))
 
     train, validation, calibration = zone("train"), zone("validation"), zone("calibration")
     for name, samples in (("train", train), ("validation", validation)):

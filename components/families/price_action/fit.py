@@ -25,7 +25,7 @@ from components.families.price_action.evaluate import (
 from components.families.price_action.loss import direction_loss
 from components.families.price_action.model import PriceActionTransformer
 from components.families.price_action.position import Position
-from components.families.price_action.predict import BATCH, log_odds
+from components.families.price_action.predict import BATCH, build, log_odds
 from components.learning.batches import epoch_order
 from components.learning.checkpoint import (
     Checkpoint,
@@ -44,6 +44,7 @@ from components.learning.parallel import World, merged_rng, own_rng
 from components.learning.precision import Precision
 from components.learning.reproducible import restore_rng, rng_tensors
 from components.learning.schedule import learning_rate, set_learning_rate
+from components.learning.slabs import Slabs
 from components.learning.stopping import copied_weights
 from components.trading.confusion import Confusion
 
@@ -64,9 +65,11 @@ class _LogOdds(nn.Module):
 
 
 def _largest_mask(config: PriceActionConfig) -> int:
-    """Return the number of elements of the largest dropout mask of one batch."""
-    model, window = config.model, config.data.window
-    return config.train.batch * window * max(model.feed_forward, model.d_model, model.heads * window)
+    """Return the number of elements that the largest dropout mask of one batch has at most."""
+    model, window, slab_rows = config.model, config.data.window, config.train.slab_rows
+    rows = config.train.batch // slab_rows * (window + slab_rows - 1)
+    keys = 2 * window if model.form == "dense" else window
+    return rows * max(model.feed_forward, model.d_model, model.heads * keys)
 
 
 class Fit:
@@ -83,8 +86,7 @@ class Fit:
         name: str,
         world: World,
     ) -> None:
-        num_features = data.windows.num_features
-        self.model = PriceActionTransformer(config.model, num_features=num_features, window=config.data.window)
+        self.model = build(config.model, num_features=data.windows.num_features, window=config.data.window)
         self.model.to(device)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=config.train.lr, weight_decay=config.train.weight_decay
@@ -164,14 +166,15 @@ class Fit:
     def train_epoch(self) -> Score:
         """Take the steps that the running epoch still lacks and return its score, with dropout on."""
         train, position = self._config.train, self.position
+        most = train.max_windows_per_epoch
         order = epoch_order(
-            len(self._data.train),
+            len(self._data.train.slabs),
             epoch=position.epoch,
-            most=train.max_windows_per_epoch,
+            most=most and max(1, most // train.slab_rows),
             shuffle=train.shuffle,
             seed=self._config.seed,
         )
-        batches = torch.from_numpy(order).to(self._device).split(train.batch)
+        batches = torch.from_numpy(order).to(self._device).split(train.batch // train.slab_rows)
         self.model.train()
         while position.batch < len(batches):
             self._step(batches[position.batch])
@@ -180,10 +183,10 @@ class Fit:
             if position.batch % train.checkpoint_every_batches == 0:
                 self.save()
             self._report(len(batches))
-        return Score(position.loss_sum / len(order), position.confusion)
+        return Score(position.loss_sum / position.confusion.total, position.confusion)
 
-    def _step(self, samples: Tensor) -> None:
-        train, position = self._config.train, self.position
+    def _step(self, slabs: Tensor) -> None:
+        train, position, weigh = self._config.train, self.position, self._data.train.slabs.num_samples
         place = f"epoch {position.epoch + 1}, batch {position.batch + 1}"
         rate = learning_rate(
             train.schedule, train.lr, step=position.step, epoch=position.epoch, plateau=position.plateau
@@ -192,30 +195,31 @@ class Fit:
         self.optimizer.zero_grad()
         loss = sum(
             share * self._add_gradient(part, share=share, place=place)
-            for part, share in parts(samples, train.gradient.accumulate)
+            for part, share in parts(slabs, train.gradient.accumulate, weigh=weigh)
         )
         self._precision.unscale(self.optimizer)
         norm = clip_gradient(self.model, train.gradient.clip_norm, place=place, lr=train.lr)
         self._precision.step(self.optimizer)
-        position.loss_sum += loss * len(samples)
+        position.loss_sum += loss * weigh(slabs)
         position.norms = position.norms.add(norm, bound=train.gradient.clip_norm)
         position.step += 1
         if self._journal:
             values = {"step/loss": loss, "step/gradient_norm": norm, "step/learning_rate": rate}
             self._journal.write_step(position.step, values)
 
-    def _add_gradient(self, samples: Tensor, *, share: float, place: str) -> float:
-        """Add ``share`` of the gradient of these samples' mean loss, and return that loss.
+    def _add_gradient(self, slabs: Tensor, *, share: float, place: str) -> float:
+        """Add ``share`` of the gradient of the mean loss of these slabs' samples, and return that loss.
 
-        Of several processes, each computes its part of the samples.
+        Of several processes, each computes its part of the slabs.
         """
-        train, world = self._config.train, self._world
-        mine, weight = world.share(samples)
-        windows = self._data.windows.gather(self._data.train.ends.index_select(0, mine))
-        labels = self._data.train.labels.index_select(0, mine)
+        train, world, zone = self._config.train, self._world, self._data.train
+        numbers, weight = world.share(slabs, weigh=zone.slabs.num_samples)
+        mine = zone.slabs.take(numbers)
+        windows = self._data.windows.gather(mine.ends)
+        labels = zone.labels.index_select(0, mine.samples[mine.counted])
         masks = self._pool.draw(self.model.num_sites) if self._pool else None
         with self._precision.autocast():
-            logits = self._replica(windows, masks, train.gradient.segments)
+            logits = self._replica(windows, masks, train.gradient.segments)[mine.counted][:, None]
         loss = direction_loss(logits, labels)
         self._precision.backward(loss * (share * weight))
         said, was = (logits.detach() > 0).cpu().numpy(), (labels > 0).cpu().numpy()
@@ -224,21 +228,21 @@ class Fit:
         self.position.confusion += Confusion(*map(int, counts))
         return checked_loss(value, place=place, lr=train.lr)
 
-    def _log_odds(self, ends: Tensor) -> Floats:
-        """Return the log-odds (sample,) of the windows at ``ends``; several processes take the batches in turn."""
-        world, batches, mine = self._world, ends.split(BATCH), list[Floats]()
+    def _log_odds(self, slabs: Slabs) -> Floats:
+        """Return the log-odds (sample,) of a zone; several processes take the batches in turn."""
+        world, batches, mine = self._world, list(slabs.split(BATCH)), list[Floats]()
         for first in range(0, len(batches), world.size):
             for part in batches[first + world.rank : first + world.rank + 1]:
                 mine.append(log_odds(self.model, self._data.windows, part, precision=self._config.train.precision))
             self.heed_stop()
         answers = world.gathered(mine)
         ordered = [answers[number % world.size][number // world.size] for number in range(len(batches))]
-        return np.concatenate(ordered) if ordered else np.empty(0)
+        return slabs.by_sample(np.concatenate(ordered))
 
     def validate(self) -> Score:
         """Return the score of the validation zone, with dropout off."""
         zone = self._data.validation
-        answers = self._log_odds(zone.ends)
+        answers = self._log_odds(zone.slabs)
         checked_loss(float(answers.sum()), place=f"validation {self.position.epoch + 1}", lr=self._config.train.lr)
         return score(answers, zone.labels[:, 0].double().cpu().numpy())
 
@@ -284,5 +288,5 @@ class Fit:
     def calibration_rows(self) -> tuple[Floats, Floats]:
         """Return log-odds and labels (sample,) of the calibration zone, with dropout off."""
         zone = self._data.calibration
-        answers = self._log_odds(zone.ends)
+        answers = self._log_odds(zone.slabs)
         return answers, zone.labels[:, 0].double().cpu().numpy()

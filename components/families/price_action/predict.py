@@ -7,20 +7,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors.torch import load
-from torch import Tensor
 
 from components.core.bundle import Bundle
 from components.core.errors import ArtifactError
 from components.core.files import read_json
-from components.families.price_action.config import PriceActionConfig
-from components.families.price_action.data import Scaler, place_windows
+from components.families.price_action.config import ModelConfig, PriceActionConfig
+from components.families.price_action.data import Scaler, place_windows, tile
+from components.families.price_action.dense import DenseTransformer
 from components.families.price_action.model import PriceActionTransformer
 from components.families.price_action.threshold import Calibration
-from components.learning.batches import Windows, to_device
+from components.learning.batches import Windows
 from components.learning.examples import read_examples
 from components.learning.precision import Precision
 from components.learning.reproducible import choose_device, reproducible
 from components.learning.settings import PrecisionConfig
+from components.learning.slabs import Slabs
 from components.market.predictions import Predictions
 
 BATCH = 256
@@ -29,17 +30,24 @@ BATCH = 256
 _FULL = PrecisionConfig()
 
 
+def build(config: ModelConfig, *, num_features: int, window: int) -> PriceActionTransformer:
+    """Return a new network of the form that the recipe names."""
+    form = DenseTransformer if config.form == "dense" else PriceActionTransformer
+    return form(config, num_features=num_features, window=window)
+
+
 def log_odds(
     model: PriceActionTransformer,
     windows: Windows,
-    ends: Tensor,
+    slabs: Slabs,
     *,
     precision: PrecisionConfig = _FULL,
 ) -> npt.NDArray[np.float64]:
-    """Return the log-odds (sample,) of the windows at ``ends`` with dropout off."""
+    """Return the log-odds of the samples in ``slabs``, in the order of slabs and rows, with dropout off."""
     model.eval()
-    with torch.inference_mode(), Precision(precision, ends.device).autocast():
-        answers = [model.logits(windows.gather(part))[:, 0].double().cpu() for part in ends.split(BATCH)]
+    with torch.inference_mode(), Precision(precision, slabs.ends.device).autocast():
+        parts = slabs.split(BATCH)
+        answers = [model.logits(windows.gather(part.ends))[part.counted].double().cpu() for part in parts]
     return torch.cat(answers).numpy() if answers else np.empty(0)
 
 
@@ -50,7 +58,7 @@ def load_model(bundle: Bundle, config: PriceActionConfig) -> PriceActionTransfor
         ArtifactError: If the weights do not fit the sizes that the bundle states.
     """
     facts = read_json(bundle.path("model.json"))
-    model = PriceActionTransformer(config.model, num_features=facts["input_dim"], window=facts["window_size"])
+    model = build(config.model, num_features=facts["input_dim"], window=facts["window_size"])
     path = bundle.path(facts["model_state_dict"])
     try:
         model.load_state_dict(load(path.read_bytes()))
@@ -79,7 +87,8 @@ def predict(bundle: Bundle, examples: Path, *, zone: str, threads: int) -> Predi
         device = choose_device("auto" if config.train.device == "cuda" else config.train.device)
         model = load_model(bundle, config).to(device)
         windows = place_windows(data, scaler, config, device)
-        answers = log_odds(model, windows, to_device(ends, device), precision=config.train.precision)
+        slabs = tile(data, ends, config, device)
+        answers = slabs.by_sample(log_odds(model, windows, slabs, precision=config.train.precision))
     if not np.all(np.isfinite(answers)):
         raise ArtifactError(f"{bundle.folder}: a probability in zone {zone!r} is not finite. Train it again")
     symbol, end = ends[:, 0], ends[:, 1]

@@ -50,7 +50,7 @@ def train(config: PriceActionConfig, examples: Path, out: Path, run: RunContext)
     with (
         joined(config.train.device) as world,
         reproducible(seed=world.seed(config.seed), threads=config.train.threads),
-        memory_advice(batch=config.train.batch),
+        memory_advice(batch=config.train.batch, least=config.train.slab_rows),
     ):
         device = choose_device(config.train.device)
         name = checkpoint_key(config, data, world)
