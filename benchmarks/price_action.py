@@ -29,6 +29,9 @@ from components.learning.parallel import World
 from components.learning.reproducible import reproducible
 
 STEPS, ROUNDS, SAVES = 12, 9, 9
+MATRIX = 1024
+TRAINING_FLOP = 164e6
+"""Floating-point operations of one training sample: forward and backward of 64 rows through 406,785 parameters."""
 CPU = torch.device("cpu")
 
 
@@ -149,6 +152,12 @@ def begin(folder: Path, config: PriceActionConfig, samples: Samples, *, seed: in
     return Fit(config, samples, CPU, store, run, name="benchmark", world=World())
 
 
+def matmul_limit(dtype: torch.dtype) -> measure.Contender:
+    """Return square matrix products, whose rate in FLOP per CPU second is what one core can do."""
+    left, right = (torch.randn(MATRIX, MATRIX).to(dtype) for _ in range(2))
+    return measure.Contender(lambda: [left @ right for _ in range(STEPS)], rows=STEPS * 2 * MATRIX**3)
+
+
 def main() -> None:
     """Measure and print."""
     examples = made_up_examples(0)
@@ -170,13 +179,18 @@ def main() -> None:
         }
         contenders = {name: measure.Contender(peer, rows) for name, peer in peers.items()}
         contenders |= {name: measure.Contender(our_loop(fit), rows) for name, fit in fits.items()}
-        results = measure.measure(contenders, rounds=ROUNDS)
+        limits = {"fp32": matmul_limit(torch.float32), "bf16": matmul_limit(torch.bfloat16)}
+        results = measure.measure(contenders | limits, rounds=ROUNDS)
+        limit = {name: results.pop(name).cells_per_cpu_s for name in limits}
         print(f"\n{'Training, batch 32, windows of 64, dropout 0.1':44}{'samples/cpu-s':>15}{'peak MiB':>10}")
         for name, result in results.items():
             print(f"{name:44}{result.cells_per_cpu_s:15.0f}{result.peak_mib:10.0f}")
         for name in fits:
             for peer in peers:
                 print(f"  {name} / {peer}: {measure.ratio(results[name], results[peer]):.2f}x")
+        for name in fits:
+            rate, most = results[name].cells_per_cpu_s * TRAINING_FLOP, limit[name[:4]]
+            print(f"{name}: {rate / 1e9:.0f} of {most / 1e9:.0f} GFLOP/cpu-s, {rate / most:.0%} of the matmul limit")
         for name in ("fp32, fresh masks", "bf16, mask pool"):
             step_s = recipe().train.batch / results[name].cells_per_cpu_s
             print(f"{name}: {checkpoint_share(fits[name], step_s)}")
