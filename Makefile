@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(shell cat requirements/*.txt pyproject.toml | sha256sum | cut -c1-16)
+TWO := -n 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: run test test-slow check lock clean
@@ -10,10 +11,10 @@ run: $(STAMP)  ## the price-action pipeline, end to end, on a synthetic market
 	$(BIN)/qf run price-action --recipe smoke
 
 test: $(STAMP)  ## the quick tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO)
 
 test-slow: $(STAMP)  ## the tests that take minutes, and those on real data where it lies beside the project
-	$(BIN)/python -m pytest -m "slow or realdata"
+	$(BIN)/python -m pytest $(TWO) -m "slow or realdata"
 
 check: $(STAMP)  ## style, types, import rules, compiled pipelines
 	$(BIN)/ruff check .

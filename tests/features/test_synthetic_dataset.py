@@ -19,7 +19,7 @@ def test_three_tickers_over_three_years_have_prices_and_features() -> None:
     sessions = pd.bdate_range("2022-01-01", "2024-12-31", tz="UTC")
     for frame in (found.prices, found.features):
         assert sorted(frame["symbol"].unique()) == sorted(TICKERS)
-        assert len(frame) == 3 * len(sessions) == 3 * 783
+        assert len(frame) == 3 * len(sessions) == 3 * 782
         assert list(frame.loc[frame["symbol"] == "AAPL", "timestamp"]) == list(sessions)
     assert {*TECHNICAL, *RETURNS, *CHARACTERISTICS} < set(found.features)
     last = found.features.groupby("symbol").tail(100)
