@@ -99,7 +99,7 @@ def test_one_parquet_object_is_the_file(server: Faulty, bars_file: Path) -> None
     assert bars.table.equals(read(str(bars_file)).table)
     [item] = bars.inputs
     assert (item.name, item.sha256, item.rows) == ("s3://market/bars.parquet", sha256_of(bars_file), 15_000)
-    pieces = [headers["Range"] for path, headers in server.asked if "Range" in headers]
+    pieces = {headers["Range"] for path, headers in server.asked if "Range" in headers}  # a slow one is asked twice
     assert len(pieces) == -(-bars_file.stat().st_size // 400_000)
     assert len(pieces) > 2
 
