@@ -6,7 +6,7 @@ import pytest
 
 from components.core.errors import DataError, UsageError
 from components.features.synthetic import create_synthetic_dataset
-from components.market.columns import CHARACTERISTICS, RETURNS, TECHNICAL
+from components.market.columns import CHARACTERISTICS, MACD, RETURNS, TECHNICAL
 
 TICKERS = ["MSFT", "AAPL", "GOOGL"]
 
@@ -26,6 +26,14 @@ def test_three_tickers_over_three_years_have_prices_and_features() -> None:
     assert np.isfinite(last[[*TECHNICAL, *RETURNS, *CHARACTERISTICS]].to_numpy()).all()
     again = create_synthetic_dataset(TICKERS, "2022-01-01", "2024-12-31")
     pd.testing.assert_frame_equal(found.features, again.features)
+
+
+@pytest.mark.promise("S4-41")
+def test_the_columns_of_the_hybrid_model_are_there() -> None:
+    found = create_synthetic_dataset(["AAPL"], "2024-01-01", "2024-12-31").features
+    bands = {name for name in TECHNICAL if name.startswith("bb_")}
+    assert {"open", "high", "low", "close", "volume", "rsi_14", *MACD, *bands} < set(found)
+    assert len(bands) == 5
 
 
 @pytest.mark.parametrize("tickers", [[], ["A", "A"]])
