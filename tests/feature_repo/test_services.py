@@ -66,7 +66,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder.mkdir()
     user = "nobody" if os.geteuid() == 0 else None  # the server refuses to run as root
     if user:
-        for path in (folder, *folder.parents[:3]):
+        for path in (folder, *(parent for parent in folder.parents if "pytest-of-" in str(parent))):
             path.chmod(0o755)
         shutil.chown(folder, user)
     port = free_port()
