@@ -105,11 +105,25 @@ def feature_table(path: Path, member: Family, columns: tuple[str, ...]) -> pa.Ta
         raise DataError(f"cannot be read ({error})", file=str(path), remedy="Write it again as parquet") from None
     if missing := [name for name in (*keys, *columns) if name not in table.column_names]:
         raise DataError("the column is missing", file=str(path), column=missing[0], remedy=remedy)
-    days: Any = table["date"].cast(pa.timestamp("us")).to_numpy()
+    days: Any = _cast(table, "date", pa.timestamp("us"), path).to_numpy()
     moment = pa.array(days + SESSION_KNOWN_AT, pa.timestamp("us", "UTC"))
     named: dict[str, Any] = {"event_timestamp": moment, "created": moment}
     if member.unit == "market":
         named |= {"market": pa.array([MARKET] * len(days)), "date": pa.array(days.astype("datetime64[D]"))}
     else:
         named |= {"symbol": table["symbol"], "timestamp": pa.array(days, pa.timestamp("us", "UTC"))}
-    return pa.table({**named, **{name: table[name].cast(pa.float64()) for name in columns}})
+    return pa.table({**named, **{name: _cast(table, name, pa.float64(), path) for name in columns}})
+
+
+def _cast(table: pa.Table, name: str, kind: pa.DataType, path: Path) -> pa.ChunkedArray:
+    """Return a column as ``kind``, of which no day may be missing."""
+    try:
+        column = table[name].cast(kind)
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0][:160]
+        raise DataError(
+            f"cannot be read as {kind} ({reason})", file=str(path), column=name, remedy="Correct it"
+        ) from None
+    if name == "date" and column.null_count:
+        raise DataError("a day is empty", file=str(path), column=name, remedy="Remove the row")
+    return column

@@ -1,5 +1,6 @@
 """What all tests share: the real data, where it exists."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ SHARED_DATA = TOP.parent / "shared" / "data"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Collect tests on real data, on a GPU, and those that start servers, only where these are to be found."""
+    """Collect tests on real data, on a GPU, as root and with servers only where these are to be found."""
     absent: set[str] = set()
     if not SHARED_DATA.is_dir():
         absent.add("realdata")
@@ -18,6 +19,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         absent.add("services")
     if not Path("/proc/driver/nvidia/version").exists():
         absent.add("gpu")
+    if os.geteuid() != 0:
+        absent.add("root")
     kept = [item for item in items if not any(item.get_closest_marker(name) for name in absent)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept

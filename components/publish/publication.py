@@ -9,8 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from components.core import bundle as bundles
 from components.core import registry
-from components.core.errors import UsageError
+from components.core.errors import PromotionRefusedError, UsageError
 from components.core.files import digest_of, fresh_folder, write_json
 from components.core.registry import Promotion
 from components.core.run_context import RunContext, open_run
@@ -47,8 +48,8 @@ def release(workspace: Workspace, families: tuple[str, ...], dataset: str, folde
     """Write the champions' folders to ``folder`` and then ``latest.json``; return the names of the folders.
 
     Raises:
-        ArtifactError: If a champion's file was altered; the pointer stays as it was.
-        PromotionRefusedError: If the verdict behind one does not verify.
+        ArtifactError: If a file of a champion, or of its published copy, was altered; the pointer stays as it was.
+        PromotionRefusedError: If the verdict behind one does not verify, or is for another bundle.
     """
     pointer: dict[str, Any] = {"version": "", "timestamp": at.isoformat()}
     names: list[str] = []
@@ -59,10 +60,15 @@ def release(workspace: Workspace, families: tuple[str, ...], dataset: str, folde
             continue
         bundle, name = champion.load(), folder_name(family, champion)
         verdict = read_verified(champion.verdict, public_path(workspace.signing_key))
+        if verdict.bundle_digest != bundle.digest:
+            raise PromotionRefusedError(
+                f"{champion.verdict}: is for bundle {verdict.bundle_digest[:12]}. Promote again"
+            )
         target = folder / name
         if not target.exists():
             with fresh_folder(target) as copy:
                 shutil.copytree(bundle.folder, copy, dirs_exist_ok=True)
+        bundles.load(target, expect=bundle.digest)
         metrics: dict[str, Any] = {metric: verdict.metrics[metric].value for metric in METRICS[family]}
         pointer[f"{family}_model"] = name
         pointer[f"{family}_metrics"] = metrics | {"model_type": bundle.manifest["config"]["model"]["type"]}

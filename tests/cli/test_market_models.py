@@ -117,6 +117,10 @@ def test_a_file_that_lacks_a_column_is_told_which(context_file: Path, tmp_path: 
     pq.write_table(pq.read_table(context_file).drop_columns(["yield_slope"]), tmp_path / "short.parquet")
     with pytest.raises(DataError, match=r"column 'yield_slope': the column is missing\. It must hold date, spy"):
         feature_table(tmp_path / "short.parquet", member, CONTEXT)
+    spoilt = pq.read_table(context_file).set_column(1, CONTEXT[0], pa.array(["much"] * 900))
+    pq.write_table(spoilt, tmp_path / "spoilt.parquet")
+    with pytest.raises(DataError, match=f"column '{CONTEXT[0]}': cannot be read as double"):
+        feature_table(tmp_path / "spoilt.parquet", member, CONTEXT)
     with pytest.raises(DataError, match="no such file"):
         feature_table(tmp_path / "nowhere.parquet", member, CONTEXT)
     with pytest.raises(DataError, match="column 'symbol': the column is missing"):

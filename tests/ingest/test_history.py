@@ -276,7 +276,7 @@ exit $code
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a tiny disk, for itself alone")
+@pytest.mark.root
 def test_a_full_disk_is_one_named_error_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     first, second = csv(tmp_path / "a.csv", 10), csv(tmp_path / "b.csv", 300)

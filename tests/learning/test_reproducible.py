@@ -37,7 +37,7 @@ def test_auto_takes_what_there_is() -> None:
     assert device_name(choose_device("cpu")) == "none"
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_asking_for_a_gpu_that_is_not_there_names_the_setting() -> None:
+def test_asking_for_a_gpu_that_is_not_there_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(EnvironmentMissingError, match=r"train\.device=auto or cpu"):
         choose_device("cuda")

@@ -17,7 +17,7 @@ import pytest
 from components.core import bundle as bundles
 from components.core import registry
 from components.core.bundle import Bundle
-from components.core.errors import ArtifactError, DataError, EnvironmentMissingError, UsageError
+from components.core.errors import ArtifactError, DataError, EnvironmentMissingError, PromotionRefusedError, UsageError
 from components.core.judge import JudgeConfig
 from components.core.verdict import Verdict, write
 from components.core.workspace import Workspace
@@ -113,6 +113,27 @@ def test_an_altered_champion_leaves_the_pointer_as_it_was(workspace: Workspace, 
     with pytest.raises(ArtifactError, match="sha256 differs"):
         release(workspace, FAMILIES, "real", tmp_path / "models", at=NOW)
     assert (tmp_path / "models" / LATEST).read_bytes() == before
+
+
+def test_an_altered_copy_is_noticed_before_the_pointer_names_it_again(workspace: Workspace, tmp_path: Path) -> None:
+    promoted(workspace, "regime", tmp_path / "a")
+    [name] = release(workspace, FAMILIES, "real", tmp_path / "models", at=NOW)
+    (tmp_path / "models" / name / "weights.safetensors").write_bytes(b"\0" * 64)
+    with pytest.raises(ArtifactError, match="sha256 differs"):
+        release(workspace, FAMILIES, "real", tmp_path / "models", at=NOW)
+
+
+def test_a_signed_verdict_of_another_bundle_publishes_nothing(workspace: Workspace, tmp_path: Path) -> None:
+    promoted(workspace, "regime", tmp_path / "a")
+    first = registry.history(workspace, "regime", "real").champion
+    promoted(workspace, "regime", tmp_path / "b", weight=2)
+    second = registry.history(workspace, "regime", "real").champion
+    assert first is not None
+    assert second is not None
+    second.verdict.write_bytes(first.verdict.read_bytes())
+    with pytest.raises(PromotionRefusedError, match=f"is for bundle {first.bundle[:12]}"):
+        release(workspace, FAMILIES, "real", tmp_path / "models", at=NOW)
+    assert not (tmp_path / "models" / LATEST).exists()
 
 
 def test_only_families_that_consumers_know_are_published() -> None:
