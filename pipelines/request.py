@@ -8,6 +8,7 @@ from typing import Any
 from components.core import family as families
 from components.core.address import refuse_credentials
 from components.core.clock import Clock, system_clock
+from components.core.code import code_digest
 from components.core.errors import DataError, UsageError
 from components.core.family import Family
 from components.core.files import digest_of, sha256_of
@@ -16,7 +17,6 @@ from components.core.workspace import Workspace, slug
 from components.ingest import MAX_RESTATED
 from components.serving import MAX_AGE_DAYS
 
-CODE = ("components", "feature_repo", "pipelines")
 DATA_ENDINGS = (".parquet", ".csv")
 
 
@@ -48,13 +48,6 @@ class RunRequest:
     def folder(self) -> Path:
         """The run's folder."""
         return self.workspace.run(self.run_key)
-
-
-def code_digest() -> str:
-    """Return the digest of the product's own source: other code is another run."""
-    top = Path(__file__).parents[1]
-    files = sorted(path for name in CODE for path in (top / name).rglob("*.py"))
-    return digest_of({path.relative_to(top).as_posix(): sha256_of(path) for path in files})
 
 
 def located(source: str) -> str:

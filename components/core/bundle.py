@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.core.code import code_digest
 from components.core.errors import ArtifactError
 from components.core.files import digest_of, read_json, sha256_of, write_json
 
@@ -67,7 +68,7 @@ def seal(
     """Write the manifest over the files that lie in ``folder`` and return the bundle.
 
     ``schema`` describes inputs and outputs, ``data`` the digests of what it was trained on;
-    ``notes`` (host, times, library versions) are kept but do not change the digest.
+    ``notes`` (host, times, library versions) are kept beside the digest of the code, but do not change the digest.
     """
     manifest: dict[str, Any] = {
         "format": FORMAT,
@@ -76,7 +77,7 @@ def seal(
         "schema": dict(schema),
         "data": dict(data),
         "files": _table(folder),
-        "notes": dict(notes),
+        "notes": {**notes, "code": code_digest()},
     }
     manifest["digest"] = _digest(manifest)
     write_json(folder / MANIFEST, manifest)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from components.core import bundle
+from components.core.code import code_digest
 from components.core.errors import ArtifactError
 
 
@@ -20,6 +21,7 @@ def _seal(folder: Path, notes: str = "") -> bundle.Bundle:
 def test_the_same_bits_have_the_same_digest_wherever_they_were_made(tmp_path: Path) -> None:
     assert _seal(tmp_path / "a", "here").digest == _seal(tmp_path / "b", "there").digest
     loaded = bundle.load(tmp_path / "a")
+    assert loaded.manifest["notes"] == {"host": "here", "code": code_digest()}
     assert loaded.path("scaler.json") == tmp_path / "a" / "scaler.json"
     with pytest.raises(ArtifactError, match="lists no file 'x'"):
         loaded.path("x")
