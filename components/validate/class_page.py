@@ -14,7 +14,7 @@ from components.trading.statistics import Array
 from components.validate import classes
 from components.validate.charts import lane_chart, reliability_chart
 from components.validate.metrics import bins_of, measurements
-from components.validate.sections import Findings, day_ticks, figure, training_figure
+from components.validate.sections import Findings, day_ticks, figure, keyed, training_figure
 from components.validate.zone import ClassZone
 
 NUM_BINS = 5
@@ -121,10 +121,7 @@ def timeline_figure(zone: ClassZone) -> str:
     ticks = day_ticks(steps, stamps, num_ticks=3)  # the names of the lanes leave room for no more
     lanes = [_spoken(name) for name in zone.predictions.classes]
     chart = lane_chart("timeline", "Timeline", words, lanes, came=came, said=said, x_label="decision", x_ticks=ticks)
-    key = (
-        '<span class="key" style="border-color:var(--peer)"></span><span>came, above</span>'
-        '<span class="key"></span><span>said, below</span>'
-    )
+    key = keyed(came="came, above", model="said, below")
     return figure("What came and what it said", f"{escape(words)}<br>{key}", chart)
 
 
@@ -140,7 +137,7 @@ def matrix_figure(zone: ClassZone) -> str:
             kind = "right" if code == place else "wrong"
             cells.append(
                 f'<td class="{kind}" style="--share:{share:.3f};padding:9px 2px;font-size:.95rem">{int(count):,}'
-                f'<small style="color:inherit">{share:.0%}</small></td>'
+                f"<small>{share:.0%}</small></td>"
             )
         rows.append(f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>')
     words = (
@@ -160,7 +157,12 @@ def reliability_figure(zone: ClassZone) -> str:
         "interval, drawn as if rows were independent."
     )
     chart = reliability_chart(
-        "reliability", "Reliability", words, bins, x_label="probability of the class that it says"
+        "reliability",
+        "Reliability",
+        words,
+        bins,
+        x_label="probability of the class that it says",
+        y_label="share that came",
     )
     return figure("Are the probabilities honest?", escape(words), chart)
 

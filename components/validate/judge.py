@@ -15,6 +15,7 @@ from components.core.files import atomic_file, digest_of, read_json, write_json
 from components.core.judge import JudgeConfig
 from components.core.run_context import RunContext
 from components.core.verdict import VERDICT, GateResult, Outcome, Verdict, write
+from components.validate.attribution import attribute
 from components.validate.gates import evaluate, overall
 from components.validate.kinds import Kind, Table, kind_asked, kind_of
 from components.validate.report import render
@@ -54,12 +55,15 @@ def judge(
     results = evaluate(heard.tested, config, bars_per_year=bars_per_year, champion=heard.champion, past=heard.past)
     past = heard.kind.zone(heard.past) if heard.past else None
     evidence = heard.kind.evidence(zone, past, config, bars_per_year=bars_per_year)
+    worth = None
+    if not zone.defect() and zone.num_rows:
+        worth = attribute(bundle, examples, zone=TEST, seed=config.seed, threads=threads)
     outcome = overall(results)
     verdict = Verdict(
         verdict=outcome,
         reason=_reason(outcome, results, zone, itself=rival is not None and rival.digest == bundle.digest),
         gates=results,
-        metrics=evidence.metrics(TEST),
+        metrics=evidence.metrics(TEST) | (worth.measurements(TEST) if worth else {}),
         family=family.name,
         bundle_digest=bundle.digest,
         examples_digest=manifest["digest"],
@@ -71,7 +75,7 @@ def judge(
     )
     findings = Findings(
         verdict=verdict, title=family.title, zone=zone, evidence=evidence, usable=not zone.defect(),
-        examples=manifest, history=_history(bundle), versions=_versions(bundle),
+        examples=manifest, attribution=worth, history=_history(bundle), versions=_versions(bundle),
     )  # fmt: skip
     _publish(findings, out, run)
     return verdict
