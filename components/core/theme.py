@@ -4,7 +4,8 @@ STYLE = """
 :root{color-scheme:light dark;--paper:#f6f7f9;--card:#fff;--ink:#15181d;--soft:#5b6470;--rule:#e2e5ea;
 --model:#2257c5;--peer:#b3620a;--pass:#14713f;--fail:#b3261e;--open:#8a5a00;
 --pass-wash:#e5f4ea;--fail-wash:#fcebe9;--open-wash:#fdf3dc}
-@media screen and (prefers-color-scheme:dark){:root{--paper:#101317;--card:#181c22;--ink:#e8ebef;--soft:#9aa4b1;--rule:#2b313a;
+@media screen and (prefers-color-scheme:dark){:root{
+--paper:#101317;--card:#181c22;--ink:#e8ebef;--soft:#9aa4b1;--rule:#2b313a;
 --model:#7fa8ff;--peer:#f2ae55;--pass:#5bd08c;--fail:#ff8a80;--open:#eabf4d;
 --pass-wash:#12281c;--fail-wash:#341a19;--open-wash:#302610}}
 *{box-sizing:border-box}
@@ -40,7 +41,8 @@ td.num,th.num{text-align:right;font-variant-numeric:tabular-nums;white-space:now
 td:last-child,th:last-child{padding-right:0}
 .gates th small{display:block;font-weight:400;color:var(--soft);font-size:.84rem;max-width:62ch}
 .gates .mark{width:160px;height:26px;display:block}
-.card+h3{margin:22px 0 8px}.months{font-size:.86rem}.months th,.months td{padding:6px 8px 6px 0}.months td:last-child{font-weight:650}
+.card+h3{margin:22px 0 8px}.months{font-size:.86rem}.months th,.months td{padding:6px 8px 6px 0}
+.months td:last-child{font-weight:650}
 .months tbody th{position:sticky;left:0;background:var(--card)}.minus{color:var(--fail)}
 .pill{display:inline-block;border-radius:99px;padding:1px 10px;font-size:.82rem;font-weight:600;white-space:nowrap}
 .pill.pass{color:var(--pass);background:var(--pass-wash)}
@@ -95,7 +97,8 @@ footer{margin-top:48px;font-size:.85rem;color:var(--soft)}
 .stack td:empty{display:none}
 .stack td[data-name]:not(:empty){display:flex;justify-content:space-between;gap:12px}
 .stack td[data-name]::before{content:attr(data-name);color:var(--soft)}}
-@media print{@page{margin:14mm}body{background:#fff;font-size:13px;print-color-adjust:exact;
--webkit-print-color-adjust:exact}main{max-width:none;padding:0}h2{break-after:avoid;margin-top:26px}
-figure,.tile,.verdict,tr{break-inside:avoid}.card{overflow:visible}.months{font-size:.72rem}}
+@media print{@page{margin:14mm}:root{font-size:11px}body{background:#fff;font-size:1rem;print-color-adjust:exact;
+-webkit-print-color-adjust:exact}main{max-width:none;padding:0}h2{break-after:avoid;margin-top:24px}
+.grid{grid-template-columns:1fr 1fr}.gates tr>:nth-child(3){display:none}
+figure,.tile,.verdict,tr{break-inside:avoid}.card{overflow:visible}td,th{padding-top:5px;padding-bottom:5px}}
 """
