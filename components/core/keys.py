@@ -11,6 +11,7 @@ from components.core.errors import ArtifactError
 from components.core.files import atomic_file
 from components.core.workspace import SIGNING_KEY, VERIFY_KEY, public_path
 
+
 def private_key(path: Path) -> Ed25519PrivateKey:
     """Return the private key in ``path``; a user's own is made on first use, one that is mounted must be there.
 

@@ -6,7 +6,7 @@ The signature is Ed25519 over the canonical JSON of the document, so any edit, h
 import binascii
 from base64 import b64decode, b64encode
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import pydantic
 from cryptography.exceptions import InvalidSignature
@@ -129,19 +129,22 @@ def read_verified(path: Path, public_key_path: Path) -> Verdict:
         PromotionRefusedError: If there is no signature, or it does not fit the document and the key.
     """
     content = read_json(path)
-    document, signature = content.get("verdict"), content.get("signature")
-    if content.keys() != {"verdict", "signature"} or not isinstance(signature, str):
+    parts = {"verdict": dict, "signature": str}
+    if {name: type(part) for name, part in content.items()} != parts:
         raise PromotionRefusedError(f"{path}: want a verdict and its signature, found {sorted(content)}. Judge again")
+    document: dict[str, Any] = content["verdict"]
     try:
-        public_key(public_key_path).verify(b64decode(signature, validate=True), canonical_json(document).encode())
+        public_key(public_key_path).verify(
+            b64decode(content["signature"], validate=True), canonical_json(document).encode()
+        )
     except (InvalidSignature, binascii.Error, ValueError):
         raise PromotionRefusedError(
             f"{path}: the signature does not fit the verdict and {public_key_path}. "
             "It was altered, or signed with another key; judge the bundle again"
         ) from None
-    if isinstance(document, dict) and (form := cast("dict[str, Any]", document).get("format")) != FORMAT:
+    if (form := document.get("format")) != FORMAT:
         raise ArtifactError(
-            f"{path}: verdict of format {form!r}, this version reads {FORMAT}, which binds the data and the code too. "
+            f"{path}: verdict of format {form!r}, this version reads {FORMAT}, which binds data and code too. "
             "Judge the bundle again: 'qf run' with --fresh"
         )
     try:
