@@ -112,8 +112,9 @@ def _missing(judge: JudgeConfig, family: JudgeConfig) -> Iterator[str]:
         laxer = gate.bound < wanted.bound if wanted.side == "above" else gate.bound > wanted.bound
         if laxer:
             yield f"gate {wanted.metric} asks for {gate.side} {gate.bound:g}, not {wanted.bound:g}"
-        if _evidence(gate, judge) < _evidence(wanted, family):
-            yield f"gate {wanted.metric} wants {_evidence(gate, judge)} decision times, not {_evidence(wanted, family)}"
+        found, needed = _evidence(gate, judge), _evidence(wanted, family)
+        if found < needed and (found, needed) != (judge.min_timestamps, family.min_timestamps):
+            yield f"gate {wanted.metric} wants {found} decision times, not {needed}"
 
 
 def _laxer(judge: JudgeConfig, family: JudgeConfig, *, has_champion: bool) -> Iterator[str]:
