@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from components.core.bundle import Bundle
+from components.core.errors import ArtifactError
 from components.core.verdict import Measurement
 from components.learning.examples import Examples, read_examples
 from components.serving.loader import GRAPH, Served, Windows, load
@@ -85,6 +86,8 @@ def attribute(bundle: Bundle, examples: Path, *, zone: str, seed: int, threads: 
     if GRAPH not in bundle.manifest["files"]:
         return None
     served, data = load(bundle.folder, expect=bundle.digest, threads=threads), read_examples(examples)
+    if served.signature.columns != data.columns:
+        raise ArtifactError(f"{bundle.folder}: reads {served.signature.columns}, the examples hold {data.columns}")
     ends = data.windows(zone, served.signature.window, int(data.manifest["horizon"]))
     if len(ends) < 2:  # noqa: PLR2004 - there is no other window
         return None

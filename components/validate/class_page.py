@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from html import escape
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -55,6 +55,11 @@ class ClassEvidence:
             "frequency_log_loss": float(classes.frequency_loss(zone.num_came)),
             "ece": float(classes.calibration_error(zone).of(all_times)[0]),
         }
+
+    def classification(self) -> dict[str, Any]:
+        """Return the confusion matrix; a curve has no meaning for several classes."""
+        matrix = confusion(self.zone).astype(int).tolist()
+        return {"confusion": {"categories": list(self.zone.predictions.classes), "matrix": matrix}}
 
     def tiles(self, findings: Findings) -> list[tuple[str, str, str]]:
         """Return accuracy, F1, loss and calibration, each beside what needs no model."""

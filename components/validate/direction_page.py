@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from html import escape
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from components.trading.backtest import Book, backtest, hold
 from components.trading.statistics import wilson_interval
 from components.validate.charts import reliability_chart
 from components.validate.measures import block_length
-from components.validate.metrics import confusion, measure, reliability
+from components.validate.metrics import confusion, measure, reliability, roc
 from components.validate.money_page import (
     bands,
     bands_table,
@@ -55,6 +55,12 @@ class DirectionEvidence:
         return measure(
             self.zone, self.book, self.baseline, name=name, bars_per_year=self.bars_per_year, usable=self.usable
         )
+
+    def classification(self) -> dict[str, Any]:
+        """Return the confusion matrix at the threshold, and the ROC curve over all thresholds."""
+        found = confusion(self.zone)
+        matrix = [[found.true_positive, found.false_negative], [found.false_positive, found.true_negative]]
+        return {"confusion": {"categories": ["rose", "did not rise"], "matrix": matrix}, "roc": roc(self.zone)}
 
     def tiles(self, findings: Findings) -> list[tuple[str, str, str]]:
         """Return ranking, precision and money."""

@@ -1,6 +1,5 @@
 """Judge a bundle: predict the test zone, ask the gates, sign the verdict, write the report."""
 
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +11,15 @@ from components.core.bundle import Bundle
 from components.core.code import code_digest
 from components.core.errors import ArtifactError
 from components.core.family import Family
-from components.core.files import atomic_file, digest_of, read_json, write_json
+from components.core.files import digest_of, read_json
 from components.core.judge import JudgeConfig
 from components.core.lineage import EXAMPLES, carry
 from components.core.run_context import RunContext
-from components.core.verdict import VERDICT, GateResult, Outcome, Verdict, write
+from components.core.verdict import GateResult, Outcome, Verdict
 from components.validate.attribution import attribute
 from components.validate.gates import evaluate, overall
 from components.validate.kinds import Kind, Table, kind_asked, kind_of
-from components.validate.report import render
+from components.validate.published import publish
 from components.validate.sections import Findings
 from components.validate.zone import Rows
 
@@ -40,7 +39,7 @@ def judge(
     ledger_length: int = 0,
     threads: int = 1,
 ) -> Verdict:
-    """Return the verdict; write ``verdict.json`` (signed), ``metrics.json`` and ``report.html`` to ``out``.
+    """Return the verdict; write what ``publish`` does to ``out``.
 
     The manifests of the examples, and of what they were made of, are copied beside it. As in ``weigh``.
     """
@@ -49,7 +48,7 @@ def judge(
         threads=threads,
     )  # fmt: skip
     carry(examples, EXAMPLES, out)
-    _publish(findings, out, run)
+    publish(findings, bundle, out, run)
     return findings.verdict
 
 
@@ -165,18 +164,6 @@ def _manifest_of(bundle: Bundle, examples: Path) -> dict[str, Any]:
             "Judge it on the examples of its own run: only their test zone is sure to be unseen"
         )
     return manifest
-
-
-def _publish(findings: Findings, out: Path, run: RunContext) -> None:
-    """Write metrics and report, also to the run's folder, and last, signed, the verdict: then everything is there."""
-    verdict = findings.verdict
-    write_json(out / "metrics.json", json.loads(verdict.model_dump_json())["metrics"])
-    page = render(findings).encode()
-    for path in (out / "report.html", run.folder / "report.html"):
-        with atomic_file(path) as file:
-            file.write(page)
-    write(out / VERDICT, verdict, run.workspace.signing_key)
-    run.log.info("%s: %s", verdict.verdict, verdict.reason)
 
 
 def _reason(outcome: Outcome, results: Sequence[GateResult], zone: Rows[Any], *, itself: bool) -> str:

@@ -100,6 +100,6 @@ def _wishes(findings: Findings) -> str:
 
 
 def _evidence(findings: Findings) -> str:
-    if findings.usable and findings.zone.num_rows:
+    if findings.shown:
         return f"{findings.evidence.body(findings)}<h2>Features</h2>{attribution_figures(findings.attribution)}"
     return f'<h2>Training</h2><div class="grid">{training_figure(findings)}</div>'

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from html import escape
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -53,6 +53,10 @@ class ScoreEvidence:
                 "mean_mse": float(table_.label.var()),
             }
         return measurements(numbers, name)
+
+    def classification(self) -> dict[str, Any]:
+        """Return nothing: scores are no classes."""
+        return {}
 
     def tiles(self, findings: Findings) -> list[tuple[str, str, str]]:
         """Return correlation, error and reconstruction."""

@@ -42,6 +42,14 @@ class Evidence(Protocol):
         """Return all metrics of the zone called ``name``, by name; only the counts if the predictions are broken."""
         ...
 
+    def classification(self) -> dict[str, Any]:
+        """Return what Kubeflow draws of usable predictions: ``confusion`` and ``roc``, as far as they make sense.
+
+        ``confusion`` holds ``categories`` and ``matrix`` [came, said] of counts; ``roc`` lists ``fpr``, ``tpr`` and
+        ``threshold``, from nothing said to all.
+        """
+        ...
+
     def tiles(self, findings: "Findings") -> Sequence[tuple[str, str, str]]:
         """Return the numbers of the first screen, each with a name before it and an aside after it."""
         ...
@@ -70,6 +78,11 @@ class Findings:
     """Losses by epoch, as far as the bundle holds them."""
     versions: Mapping[str, str]
     """Software and hardware that trained and judged."""
+
+    @property
+    def shown(self) -> bool:
+        """Whether there are predictions that can be drawn."""
+        return self.usable and self.zone.num_rows > 0
 
     def value(self, name: str) -> float | None:
         """Return a metric; None where it is undefined."""
