@@ -2,7 +2,7 @@
 
 STYLE = """
 :root{color-scheme:light dark;--paper:#f6f7f9;--card:#fff;--ink:#15181d;--soft:#5b6470;--rule:#e2e5ea;
---model:#2257c5;--peer:#b3620a;--pass:#14713f;--fail:#b3261e;--open:#8a5a00;
+--model:#2257c5;--peer:#a35808;--pass:#14713f;--fail:#b3261e;--open:#8a5a00;
 --pass-wash:#e5f4ea;--fail-wash:#fcebe9;--open-wash:#fdf3dc}
 @media screen and (prefers-color-scheme:dark){:root{
 --paper:#101317;--card:#181c22;--ink:#e8ebef;--soft:#9aa4b1;--rule:#2b313a;
@@ -31,7 +31,7 @@ p{margin:0 0 8px}
 .tile dd{margin:0;font-size:1.5rem;font-weight:650;letter-spacing:-.015em;font-variant-numeric:tabular-nums;
 line-height:1.3}
 .tile small{display:block;font-size:.8rem;font-weight:400;letter-spacing:0;line-height:1.35}
-.card{padding:6px 18px;overflow-x:auto}
+.card,.scroll{overflow-x:auto}.card{padding:6px 18px}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
 th,td{text-align:left;padding:9px 14px 9px 0;border-bottom:1px solid var(--rule);vertical-align:top}
 tr:last-child>td,tr:last-child>th{border-bottom:0}
@@ -100,5 +100,5 @@ footer{margin-top:48px;font-size:.85rem;color:var(--soft)}
 @media print{@page{margin:14mm}:root{font-size:11px}body{background:#fff;font-size:1rem;print-color-adjust:exact;
 -webkit-print-color-adjust:exact}main{max-width:none;padding:0}h2{break-after:avoid;margin-top:24px}
 .grid{grid-template-columns:1fr 1fr}.gates tr>:nth-child(3){display:none}
-figure,.tile,.verdict,tr{break-inside:avoid}.card{overflow:visible}td,th{padding-top:5px;padding-bottom:5px}}
+figure,.tile,.verdict,tr{break-inside:avoid}.card,.scroll{overflow:visible}td,th{padding-top:5px;padding-bottom:5px}}
 """

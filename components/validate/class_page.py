@@ -148,7 +148,7 @@ def matrix_figure(zone: ClassZone) -> str:
     words = (
         "Rows: the class that came, and the share of its rows. Columns: the class said. On the diagonal, it is right."
     )
-    body = f'<div style="overflow-x:auto"><table class="matrix"><tr><td></td>{head}</tr>{"".join(rows)}</table></div>'
+    body = f'<div class="scroll"><table class="matrix"><tr><td></td>{head}</tr>{"".join(rows)}</table></div>'
     return figure("Which class it takes for which", escape(words), body)
 
 

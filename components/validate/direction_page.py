@@ -127,10 +127,11 @@ def confusion_figure(zone: Zone) -> str:
     hits, alarms = cell(found.true_positive, "right", "right"), cell(found.false_positive, "wrong", "false alarm")
     misses, quiet = cell(found.false_negative, "wrong", "missed"), cell(found.true_negative, "right", "right")
     body = (
-        '<table class="matrix"><tr><td></td><th scope="col">rose</th><th scope="col">did not rise</th></tr>'
+        '<div class="scroll"><table class="matrix"><tr><td></td>'
+        '<th scope="col">rose</th><th scope="col">did not rise</th></tr>'
         + row("said up", hits, alarms)
         + row("said nothing", misses, quiet)
-        + "</table>"
+        + "</table></div>"
     )
     return figure("What it said and what came", escape(words), body)
 
