@@ -86,16 +86,14 @@ def normal_standard_error(sharpe: float, num: int) -> float:
 
 
 def probabilistic_sharpe(moments: ReturnMoments, *, form: Form, benchmark: float = 0.0) -> float:
-    """Return the probability that the true ratio is above the benchmark, both per period; NaN if undefined.
+    """Return the probability that the true ratio is above the benchmark, both per period.
 
+    NaN if the ratio is undefined or, as two outcomes alone can have it, without any error.
     The 2014 form falls as the benchmark rises; the 2025 form need not, as the error changes with the benchmark.
     """
     at, num = (moments.sharpe, moments.num - 1) if form == "2014" else (benchmark, moments.num)
     error = math.sqrt(moments.variance(at) / num)
-    away = moments.sharpe - benchmark
-    if math.isnan(error) or math.isnan(away) or error == away == 0:
-        return math.nan
-    return _NORMAL.cdf(away / error if error else math.copysign(math.inf, away))
+    return _NORMAL.cdf((moments.sharpe - benchmark) / error) if error > 0 else math.nan
 
 
 def expected_maximum(num_trials: int) -> float:

@@ -5,8 +5,9 @@ import pytest
 from arch.bootstrap import SPA, StationaryBootstrap
 from arch.bootstrap import optimal_block_length as block_by_arch
 
-from components.trading.comparison import compare_losses, superior_ability
+from components.trading.comparison import compare_losses
 from components.trading.statistics import optimal_block_length
+from components.trading.superiority import superior_ability
 
 
 def _series(seed: int, *, num: int = 500, memory: float = 0.0) -> np.ndarray:
