@@ -29,8 +29,7 @@ def conformal_threshold(strangeness: Array, *, miss_rate: float) -> float:
     """
     if not 0 < miss_rate < 1:
         raise ValueError(f"miss_rate must be between 0 and 1, was {miss_rate}")
-    # 1e-9 keeps (9 + 1) (1 - 0.1) from being 10 by rounding.
-    place = math.ceil((strangeness.size + 1) * (1 - miss_rate) - 1e-9)
+    place = math.ceil((strangeness.size + 1) * (1 - miss_rate))
     if place > strangeness.size:
         return math.inf
     return float(np.sort(np.where(np.isnan(strangeness), math.inf, strangeness))[place - 1])

@@ -87,7 +87,8 @@ def kernel_distance(
         return TwoSample(math.nan, math.nan)
     num_blocks = num // block
     both = np.concatenate([reference, current])
-    centre, deviation = both.mean(axis=0), np.where(np.ptp(both, axis=0) > 0, both.std(axis=0), 1.0)
+    centre, deviation = both.mean(axis=0), both.std(axis=0)
+    deviation = np.where(deviation > 0, deviation, 1.0)
     halves = [(rows[rng.permutation(len(rows))[: num_blocks * block]] - centre) / deviation
               for rows in (reference, current)]  # fmt: skip
     pools = np.concatenate([half.reshape(num_blocks, block, -1) for half in halves], axis=1)
