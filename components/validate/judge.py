@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from components.core.bundle import Bundle
+from components.core.code import code_digest
 from components.core.errors import ArtifactError
 from components.core.family import Family
 from components.core.files import atomic_file, digest_of, read_json, write_json
 from components.core.judge import JudgeConfig
+from components.core.lineage import EXAMPLES, carry
 from components.core.run_context import RunContext
 from components.core.verdict import VERDICT, GateResult, Outcome, Verdict, write
 from components.validate.gates import evaluate, overall
@@ -34,15 +36,40 @@ def judge(
     config: JudgeConfig,
     family: Family,
     champion: Bundle | None,
+    ledger_length: int = 0,
     threads: int = 1,
 ) -> Verdict:
     """Return the verdict; write ``verdict.json`` (signed), ``metrics.json`` and ``report.html`` to ``out``.
 
+    The manifests of the examples, and of what they were made of, are copied beside it. As in ``weigh``.
+    """
+    findings = weigh(
+        bundle, examples, run, config=config, family=family, champion=champion, ledger_length=ledger_length,
+        threads=threads,
+    )  # fmt: skip
+    carry(examples, EXAMPLES, out)
+    _publish(findings, out, run)
+    return findings.verdict
+
+
+def weigh(
+    bundle: Bundle,
+    examples: Path,
+    run: RunContext,
+    *,
+    config: JudgeConfig,
+    family: Family,
+    champion: Bundle | None,
+    ledger_length: int = 0,
+    threads: int = 1,
+) -> Findings:
+    """Return the verdict, unsigned, and everything behind it; nothing is written.
+
     Anything that offers ``predict(bundle, examples, zone=, threads=)`` and returns one of the tables of
     ``components/market/predictions.py`` can be judged. Of classes and scores the training zone is predicted too:
     its labels are what the peers of the gates learn from.
-    The verdict is written last; the report is copied to the run's folder. Examples without a test
-    zone give insufficient evidence.
+    Examples without a test zone give insufficient evidence. ``ledger_length`` is that of the promotions whose
+    champion this is.
 
     Raises:
         ArtifactError: If the bundle was trained on other examples, whose test zone may be another.
@@ -61,20 +88,26 @@ def judge(
         gates=results,
         metrics=evidence.metrics(TEST),
         family=family.name,
+        dataset=manifest["dataset"],
         bundle_digest=bundle.digest,
-        examples_digest=manifest["digest"],
         recipe_digest=digest_of(bundle.manifest["config"]),
+        examples_digest=manifest["digest"],
+        features_digest=manifest["features_digest"],
+        snapshot_digest=manifest["snapshot_digest"],
+        snapshot_seal=manifest["snapshot_seal"],
+        code_digest=code_digest(),
+        python=platform.python_version(),
+        numpy=metadata.version("numpy"),
         champion_digest=champion.digest if champion else None,
+        ledger_length=ledger_length,
         judge=config,
         run_key=run.run_key,
         created=run.clock().isoformat(timespec="seconds"),
     )
-    findings = Findings(
+    return Findings(
         verdict=verdict, title=family.title, zone=zone, evidence=evidence, usable=not zone.defect(),
         examples=manifest, history=_history(bundle), versions=_versions(bundle),
     )  # fmt: skip
-    _publish(findings, out, run)
-    return verdict
 
 
 @dataclass(frozen=True)
@@ -131,7 +164,7 @@ def _manifest_of(bundle: Bundle, examples: Path) -> dict[str, Any]:
 
 
 def _publish(findings: Findings, out: Path, run: RunContext) -> None:
-    """Write metrics and report, and last, signed, the verdict: once it is there, everything is."""
+    """Write metrics and report, also to the run's folder, and last, signed, the verdict: then everything is there."""
     verdict = findings.verdict
     write_json(out / "metrics.json", json.loads(verdict.model_dump_json())["metrics"])
     page = render(findings).encode()

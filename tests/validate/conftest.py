@@ -160,6 +160,8 @@ class Bench:
         manifest = {
             "digest": "e" * 64,
             "features_digest": "f" * 64,
+            "snapshot_digest": "a" * 64,
+            "snapshot_seal": "b" * 64,
             "columns": ["open", "close", "rsi_14"],
             "bars_per_year": 252.0,
             "window": 64,

@@ -9,7 +9,7 @@ from report_page import Page
 
 from components.core.errors import ArtifactError
 from components.core.judge import JudgeConfig
-from components.core.verdict import Verdict, public_path, read_verified
+from components.core.verdict import Verdict, read_verified
 from components.validate.judge import judge
 
 QUICK = JudgeConfig(bootstrap_samples=200)
@@ -37,7 +37,7 @@ def page_of(bench) -> Page:
 def test_a_skilful_bundle_gets_a_signed_pass(bench, make_zone) -> None:
     verdict = run_judge(bench, make_zone(skill=0.35))
     assert verdict.verdict == "pass"
-    assert read_verified(bench.folder / "out" / "verdict.json", public_path(bench.run.workspace.signing_key)) == verdict
+    assert read_verified(bench.folder / "out" / "verdict.json", bench.run.workspace.verify_key) == verdict
     assert verdict.bundle_digest == bench.bundle().digest
     assert (verdict.examples_digest, verdict.champion_digest) == ("e" * 64, None)
     assert verdict.created == "2026-01-05T12:00:00+00:00"
