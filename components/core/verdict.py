@@ -14,6 +14,7 @@ import pydantic
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import NonNegativeInt
 
 from components.core.config import Config
 from components.core.errors import ArtifactError, PromotionRefusedError
@@ -82,6 +83,8 @@ class Verdict(Config):
     """Digest of the settings that it was trained with."""
     champion_digest: str | None
     """Digest of the champion that it was compared with, if there was one."""
+    num_trials: NonNegativeInt = 0
+    """Models that were looked at on days of this test zone so far, this one among them; 0 where nothing was judged."""
     judge: JudgeConfig
     """The gates and costs that were applied."""
     run_key: str

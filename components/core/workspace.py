@@ -48,6 +48,10 @@ class Workspace:
         """The promotions of one registered model: the truth that aliases are derived from."""
         return Ledger(self.root / "ledger" / "promotions" / family / slug(dataset, what="dataset"))
 
+    def trials(self, family: str, dataset: str) -> Ledger:
+        """Every model that was looked at, on which days, and how good it looked."""
+        return Ledger(self.root / "ledger" / "trials" / family / slug(dataset, what="dataset"))
+
     @property
     def feast(self) -> Path:
         """The registry and the online store of the features."""

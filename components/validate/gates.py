@@ -37,11 +37,12 @@ def evaluate(
     bars_per_year: float,
     champion: Table | None = None,
     past: Table | None = None,
+    trial_scores: tuple[float, ...] = (),
 ) -> tuple[GateResult, ...]:
     """Return the answer of every gate that applies.
 
     ``champion`` predicts rows of the same zone; ``past`` is the model's table of the training zone, for the kinds
-    whose peers learn from it.
+    whose peers learn from it; ``trial_scores`` are those of all models that were looked at on days of the zone.
     """
     gates = [gate for gate in config.gates if gate.metric not in CHAMPION_METRICS or champion is not None]
     kind = kind_of(predictions)
@@ -57,6 +58,7 @@ def evaluate(
         config=config,
         bars_per_year=bars_per_year,
         block=kind.block_length(zone, config),
+        trial_scores=trial_scores,
     )
     return tuple(_ask(gate, case) for gate in gates)
 

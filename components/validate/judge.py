@@ -1,6 +1,7 @@
 """Judge a bundle: predict the test zone, ask the gates, sign the verdict, write the report."""
 
 import json
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from components.core.family import Family
 from components.core.files import atomic_file, digest_of, read_json, write_json
 from components.core.judge import JudgeConfig
 from components.core.run_context import RunContext
+from components.core.span import Span
+from components.core.trials import Trial, overlapping, record
 from components.core.verdict import VERDICT, GateResult, Outcome, Verdict, write
 from components.validate.gates import evaluate, overall
 from components.validate.kinds import Kind, Table, kind_asked, kind_of
@@ -41,18 +44,25 @@ def judge(
     Anything that offers ``predict(bundle, examples, zone=, threads=)`` and returns one of the tables of
     ``components/market/predictions.py`` can be judged. Of classes and scores the training zone is predicted too:
     its labels are what the peers of the gates learn from.
+    Before any gate is asked, the bundle is written into the ledger of trials.
     The verdict is written last; the report is copied to the run's folder. Examples without a test
     zone give insufficient evidence.
 
     Raises:
-        ArtifactError: If the bundle was trained on other examples, whose test zone may be another.
+        ArtifactError: If the bundle was trained on other examples, whose test zone may be another, or if the ledger
+            of trials was altered.
     """
     manifest = _manifest_of(bundle, examples)
     rival = champion if config.compare_with_champion else None
     heard = _hear(bundle, rival, examples, manifest, config=config, family=family, threads=threads)
     bars_per_year, zone = float(manifest["bars_per_year"]), heard.kind.zone(heard.tested)
-    results = evaluate(heard.tested, config, bars_per_year=bars_per_year, champion=heard.champion, past=heard.past)
     past = heard.kind.zone(heard.past) if heard.past else None
+    trials = _record(bundle, heard, manifest, run, config=config, family=family)
+    scores = tuple(trial.score for trial in trials if trial.score is not None)
+    results = evaluate(
+        heard.tested, config, bars_per_year=bars_per_year, champion=heard.champion, past=heard.past,
+        trial_scores=scores,
+    )  # fmt: skip
     evidence = heard.kind.evidence(zone, past, config, bars_per_year=bars_per_year)
     outcome = overall(results)
     verdict = Verdict(
@@ -65,6 +75,7 @@ def judge(
         examples_digest=manifest["digest"],
         recipe_digest=digest_of(bundle.manifest["config"]),
         champion_digest=champion.digest if champion else None,
+        num_trials=len(trials),
         judge=config,
         run_key=run.run_key,
         created=run.clock().isoformat(timespec="seconds"),
@@ -116,6 +127,28 @@ def _hear(
         past=say(bundle, TRAIN) if kind.learns and tested else None,
         champion=(say(rival, TEST) or kind.nothing) if rival else None,
     )
+
+
+def _record(
+    bundle: Bundle, heard: _Heard, manifest: dict[str, Any], run: RunContext, *, config: JudgeConfig, family: Family
+) -> tuple[Trial, ...]:
+    """Write down that the bundle is looked at, before any gate is asked; return all trials on days of the zone."""
+    if not heard.tested.label.size:
+        return ()
+    zone = heard.kind.zone(heard.tested)
+    past = heard.kind.zone(heard.past) if heard.past else None
+    score = math.nan if zone.defect() or (past and past.defect()) else heard.kind.trial_score(zone, past, config)
+    trial = Trial(
+        kind="judge",
+        run_key=run.run_key,
+        bundle=bundle.digest,
+        recipe=digest_of(bundle.manifest["config"]),
+        examples=manifest["digest"],
+        span=Span.of_zone(manifest, TEST),
+        num_times=zone.num_times,
+        score=score if math.isfinite(score) else None,
+    )
+    return overlapping(record(run.workspace.trials(family.name, manifest["dataset"]), trial), trial.span)
 
 
 def _manifest_of(bundle: Bundle, examples: Path) -> dict[str, Any]:

@@ -149,9 +149,7 @@ def test_text_from_outside_is_escaped(bench, make_zone) -> None:
     bundle, folder = bench.bundle(), bench.examples(predictions)
     manifest = json.loads((folder / "manifest.json").read_text())
     evil = "<script>alert(1)</script>\"'&"
-    for key in ("source", "dataset"):
-        manifest[key] = evil
-    manifest["symbols"], manifest["columns"] = [evil], [evil]
+    manifest["source"], manifest["symbols"], manifest["columns"] = evil, [evil], [evil]
     manifest["zones"][evil] = {"rows": 1, "timestamps": 1, "first": "2019-01-01", "last": "2019-01-02"}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     judge(
