@@ -1,5 +1,6 @@
 """From when to when: the first and the last time of a zone, as manifests and ledgers tell them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ class Span:
     last: str
 
     @classmethod
-    def of_zone(cls, manifest: dict[str, Any], zone: str) -> Self:
+    def of_zone(cls, manifest: Mapping[str, Any], zone: str) -> Self:
         """Return the span of a zone that the manifest of examples tells of.
 
         Raises:

@@ -19,7 +19,7 @@ from pydantic import NonNegativeInt
 from components.core.config import Config
 from components.core.errors import ArtifactError, PromotionRefusedError
 from components.core.files import atomic_file, canonical_json, read_json, write_json
-from components.core.judge import JudgeConfig
+from components.core.judge import JudgeConfig, ZoneName
 
 FORMAT = 1
 VERDICT = "verdict.json"
@@ -43,6 +43,8 @@ class GateResult(Config):
     """One-sided upper confidence bound."""
     bound: float
     """The line to clear."""
+    zone: ZoneName = "test"
+    """Whose rows were asked."""
     side: Literal["above", "below"]
     """On which side of the bound the metric has to lie."""
     outcome: Outcome

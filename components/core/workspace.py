@@ -52,6 +52,10 @@ class Workspace:
         """Every model that was looked at, on which days, and how good it looked."""
         return Ledger(self.root / "ledger" / "trials" / family / slug(dataset, what="dataset"))
 
+    def holdouts(self, family: str, dataset: str) -> Ledger:
+        """Every opening of a sealed holdout: for which bundle, and which days."""
+        return Ledger(self.root / "ledger" / "holdouts" / family / slug(dataset, what="dataset"))
+
     @property
     def feast(self) -> Path:
         """The registry and the online store of the features."""

@@ -3,8 +3,9 @@
 import json
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from components.core.errors import ArtifactError
 from components.core.family import Family
 from components.core.files import atomic_file, digest_of, read_json, write_json
 from components.core.judge import JudgeConfig
+from components.core.recipe import HOLDOUT
 from components.core.run_context import RunContext
 from components.core.span import Span
 from components.core.trials import Trial, overlapping, record
 from components.core.verdict import VERDICT, GateResult, Outcome, Verdict, write
 from components.validate.gates import evaluate, overall
+from components.validate.holdout import Opening, ask_holdout
 from components.validate.kinds import Kind, Table, kind_asked, kind_of
 from components.validate.report import render
 from components.validate.sections import Findings
@@ -44,17 +47,19 @@ def judge(
     Anything that offers ``predict(bundle, examples, zone=, threads=)`` and returns one of the tables of
     ``components/market/predictions.py`` can be judged. Of classes and scores the training zone is predicted too:
     its labels are what the peers of the gates learn from.
-    Before any gate is asked, the bundle is written into the ledger of trials.
+    Before any gate is asked, the bundle is written into the ledger of trials; before the holdout is, which is when
+    every other gate has passed, into that of the openings.
     The verdict is written last; the report is copied to the run's folder. Examples without a test
     zone give insufficient evidence.
 
     Raises:
-        ArtifactError: If the bundle was trained on other examples, whose test zone may be another, or if the ledger
-            of trials was altered.
+        ArtifactError: If the bundle was trained on other examples, whose test zone may be another, or if a
+            ledger was altered.
     """
     manifest = _manifest_of(bundle, examples)
     rival = champion if config.compare_with_champion else None
-    heard = _hear(bundle, rival, examples, manifest, config=config, family=family, threads=threads)
+    say = partial(_say, family=family, examples=examples, manifest=manifest, threads=threads)
+    heard = _hear(bundle, rival, say, config=config)
     bars_per_year, zone = float(manifest["bars_per_year"]), heard.kind.zone(heard.tested)
     past = heard.kind.zone(heard.past) if heard.past else None
     trials = _record(bundle, heard, manifest, run, config=config, family=family)
@@ -62,6 +67,12 @@ def judge(
     results = evaluate(
         heard.tested, config, bars_per_year=bars_per_year, champion=heard.champion, past=heard.past,
         trial_scores=scores,
+    )  # fmt: skip
+    results += ask_holdout(
+        lambda: say(bundle, HOLDOUT) or heard.kind.nothing,
+        Opening.of(bundle, manifest, run.run_key),
+        run.workspace.holdouts(family.name, manifest["dataset"]),
+        config, passed=overall(results) == "pass", bars_per_year=bars_per_year, past=heard.past,
     )  # fmt: skip
     evidence = heard.kind.evidence(zone, past, config, bars_per_year=bars_per_year)
     outcome = overall(results)
@@ -101,24 +112,20 @@ class _Heard:
     """The champion, of the test zone, if it is asked."""
 
 
+def _say(
+    model: Bundle, zone: str, *, family: Family, examples: Path, manifest: Mapping[str, Any], threads: int
+) -> Table | None:
+    """Return what a model says of a zone; None if there is no such zone."""
+    if not manifest["zones"].get(zone, {}).get("rows"):
+        return None
+    table: Table = family.module("predict").predict(model, examples, zone=zone, threads=threads)
+    return table
+
+
 def _hear(
-    bundle: Bundle,
-    rival: Bundle | None,
-    examples: Path,
-    manifest: Mapping[str, Any],
-    *,
-    config: JudgeConfig,
-    family: Family,
-    threads: int,
+    bundle: Bundle, rival: Bundle | None, say: Callable[[Bundle, str], Table | None], *, config: JudgeConfig
 ) -> _Heard:
     """Return what bundle and rival say; without a test zone nothing, of the kind that the gates ask about."""
-
-    def say(model: Bundle, zone: str) -> Table | None:
-        if not manifest["zones"].get(zone, {}).get("rows"):
-            return None
-        table: Table = family.module("predict").predict(model, examples, zone=zone, threads=threads)
-        return table
-
     tested = say(bundle, TEST)
     kind = kind_of(tested) if tested else kind_asked(config.gates)
     return _Heard(
