@@ -32,13 +32,15 @@ class Opening:
     """Digest of the settings that it was trained with."""
     examples: str
     """Digest of the examples."""
+    judge: str
+    """Digest of the judge's settings: whoever moves a bound after a look looks anew."""
     span: Span
     """First and last time of the holdout."""
     num_times: int
     """Decision times in it at most: the first need a whole window, the last a label."""
 
     @classmethod
-    def of(cls, bundle: Bundle, manifest: Mapping[str, Any], run_key: str) -> "Opening | None":
+    def of(cls, bundle: Bundle, manifest: Mapping[str, Any], config: JudgeConfig, *, run_key: str) -> "Opening | None":
         """Return the opening for a bundle on the examples of a manifest; None where these have no holdout."""
         zone = manifest["zones"].get(HOLDOUT)
         return zone and cls(
@@ -46,13 +48,14 @@ class Opening:
             bundle=bundle.digest,
             recipe=digest_of(bundle.manifest["config"]),
             examples=manifest["digest"],
+            judge=config.digest(),
             span=Span.of_zone(manifest, HOLDOUT),
             num_times=max(0, zone["timestamps"] - manifest["window"] - manifest["horizon"] + 1),
         )
 
     def is_told_by(self, entry: Entry) -> bool:
-        """Return whether an entry of the ledger tells of this opening: the same bundle on the same examples."""
-        return (entry["bundle"], entry["examples"]) == (self.bundle, self.examples)
+        """Return whether an entry of the ledger tells of this opening, whichever run it was for."""
+        return all(entry[key] == getattr(self, key) for key in ("bundle", "examples", "judge"))
 
     def shares_days_with(self, entry: Entry) -> bool:
         """Return whether the days of an entry are, in part, these."""
@@ -70,7 +73,7 @@ class Sealed:
 def open_days(ledger: Ledger, opening: Opening) -> int | Sealed:
     """Write the opening down and return how often its lineage opened some of these days before.
 
-    Whoever asks again for the same bundle on the same examples goes on where it was. The holdout stays sealed where
+    Whoever asks the same of the same bundle on the same examples goes on where it was. The holdout stays sealed where
     another recipe opened some of these days first; of several that ask at once, exactly one is first.
 
     Raises:
@@ -97,7 +100,7 @@ def open_days(ledger: Ledger, opening: Opening) -> int | Sealed:
 
 
 def confidence_after(confidence: float, num_earlier: int) -> float:
-    """Return the confidence of each bound at one more look than ``num_earlier``, by Bonferroni's inequality.
+    """Return the confidence of a bound after so many looks: what Bonferroni asks of each of ``num_earlier`` + 1.
 
     0.95 is 0.975 at the second look and 0.9833 at the third.
     """
@@ -139,8 +142,7 @@ def ask_holdout(
         found = open_days(ledger, opening)
     if isinstance(found, Sealed):
         return tuple(unmeasured(gate, "insufficient evidence", found.reason) for gate in gates)
-    table, confidence = look(), confidence_after(config.confidence, found)
-    alone = [_alone(gate, config, confidence) for gate in gates]
+    table, alone = look(), [_alone(gate, config, num_earlier=found) for gate in gates]
     answers = (evaluate(table, each, of=HOLDOUT, bars_per_year=bars_per_year, past=past) for each in alone)
     return tuple(answer for part in answers for answer in part)
 
@@ -149,7 +151,14 @@ def _times_for(gate: GateConfig, config: JudgeConfig) -> int:
     return gate.min_timestamps or config.min_timestamps
 
 
-def _alone(gate: GateConfig, config: JudgeConfig, confidence: float) -> JudgeConfig:
+def _alone(gate: GateConfig, config: JudgeConfig, *, num_earlier: int) -> JudgeConfig:
     """Return settings for one question; a zone as short as this one need not hold every class."""
-    changes = {"confidence": confidence, "min_timestamps": _times_for(gate, config), "min_rows_per_class": 0}
-    return config.model_copy(update={"gates": (gate,), **changes})
+    changes = {
+        "gates": (gate,),
+        "confidence": confidence_after(config.confidence, num_earlier),
+        # The rarer the tail that decides, the more resamples: as many of them as at the first look lie in it.
+        "bootstrap_samples": config.bootstrap_samples * (1 + num_earlier),
+        "min_timestamps": _times_for(gate, config),
+        "min_rows_per_class": 0,
+    }
+    return config.model_copy(update=changes)

@@ -60,21 +60,10 @@ def judge(
     rival = champion if config.compare_with_champion else None
     say = partial(_say, family=family, examples=examples, manifest=manifest, threads=threads)
     heard = _hear(bundle, rival, say, config=config)
-    bars_per_year, zone = float(manifest["bars_per_year"]), heard.kind.zone(heard.tested)
-    past = heard.kind.zone(heard.past) if heard.past else None
-    trials = _record(bundle, heard, manifest, run, config=config, family=family)
-    scores = tuple(trial.score for trial in trials if trial.score is not None)
-    results = evaluate(
-        heard.tested, config, bars_per_year=bars_per_year, champion=heard.champion, past=heard.past,
-        trial_scores=scores,
-    )  # fmt: skip
-    results += ask_holdout(
-        lambda: say(bundle, HOLDOUT) or heard.kind.nothing,
-        Opening.of(bundle, manifest, run.run_key),
-        run.workspace.holdouts(family.name, manifest["dataset"]),
-        config, passed=overall(results) == "pass", bars_per_year=bars_per_year, past=heard.past,
-    )  # fmt: skip
-    evidence = heard.kind.evidence(zone, past, config, bars_per_year=bars_per_year)
+    trials = _record(bundle, heard, manifest, run, config=config)
+    results = _ask(bundle, heard, say, trials=trials, manifest=manifest, run=run, config=config)
+    zone = heard.zone
+    evidence = heard.kind.evidence(zone, heard.past_zone, config, bars_per_year=float(manifest["bars_per_year"]))
     outcome = overall(results)
     verdict = Verdict(
         verdict=outcome,
@@ -111,6 +100,16 @@ class _Heard:
     champion: Table | None
     """The champion, of the test zone, if it is asked."""
 
+    @property
+    def zone(self) -> Rows[Any]:
+        """The test zone."""
+        return self.kind.zone(self.tested)
+
+    @property
+    def past_zone(self) -> Rows[Any] | None:
+        """The training zone, if peers learn from it."""
+        return self.kind.zone(self.past) if self.past else None
+
 
 def _say(
     model: Bundle, zone: str, *, family: Family, examples: Path, manifest: Mapping[str, Any], threads: int
@@ -137,13 +136,12 @@ def _hear(
 
 
 def _record(
-    bundle: Bundle, heard: _Heard, manifest: dict[str, Any], run: RunContext, *, config: JudgeConfig, family: Family
+    bundle: Bundle, heard: _Heard, manifest: Mapping[str, Any], run: RunContext, *, config: JudgeConfig
 ) -> tuple[Trial, ...]:
     """Write down that the bundle is looked at, before any gate is asked; return all trials on days of the zone."""
     if not heard.tested.label.size:
         return ()
-    zone = heard.kind.zone(heard.tested)
-    past = heard.kind.zone(heard.past) if heard.past else None
+    zone, past = heard.zone, heard.past_zone
     score = math.nan if zone.defect() or (past and past.defect()) else heard.kind.trial_score(zone, past, config)
     trial = Trial(
         kind="judge",
@@ -155,7 +153,32 @@ def _record(
         num_times=zone.num_times,
         score=score if math.isfinite(score) else None,
     )
-    return overlapping(record(run.workspace.trials(family.name, manifest["dataset"]), trial), trial.span)
+    ledger = run.workspace.trials(bundle.manifest["family"], manifest["dataset"])
+    return overlapping(record(ledger, trial), trial.span)
+
+
+def _ask(
+    bundle: Bundle,
+    heard: _Heard,
+    say: Callable[[Bundle, str], Table | None],
+    *,
+    trials: tuple[Trial, ...],
+    manifest: Mapping[str, Any],
+    run: RunContext,
+    config: JudgeConfig,
+) -> tuple[GateResult, ...]:
+    """Return the answers of the gates about the test zone, and then of those about the holdout."""
+    bars_per_year = float(manifest["bars_per_year"])
+    scores = tuple(trial.score for trial in trials if trial.score is not None)
+    results = evaluate(
+        heard.tested, config, bars_per_year=bars_per_year, champion=heard.champion, past=heard.past, trial_scores=scores
+    )
+    return results + ask_holdout(
+        lambda: say(bundle, HOLDOUT) or heard.kind.nothing,
+        Opening.of(bundle, manifest, config, run_key=run.run_key),
+        run.workspace.holdouts(bundle.manifest["family"], manifest["dataset"]),
+        config, passed=overall(results) == "pass", bars_per_year=bars_per_year, past=heard.past,
+    )  # fmt: skip
 
 
 def _manifest_of(bundle: Bundle, examples: Path) -> dict[str, Any]:

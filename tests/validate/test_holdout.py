@@ -85,6 +85,13 @@ def test_the_same_bundle_on_the_same_examples_may_look_again(bench, good) -> Non
     assert len(openings(bench)) == 1
 
 
+def test_a_bound_that_is_moved_after_the_look_costs_another_look(bench, good) -> None:
+    look(bench, good)
+    moved = JudgeConfig(bootstrap_samples=100, seed=1)
+    assert "with 97.5% confidence" in sealed(look(bench, good, config=moved)).reason
+    assert len(openings(bench)) == 2
+
+
 def test_a_judge_that_was_killed_after_the_opening_goes_on(bench, good) -> None:
     with pytest.raises(KeyboardInterrupt):
         look(bench, good, killed_at="holdout")
@@ -189,7 +196,7 @@ def test_openings_that_were_edited_close_the_holdout(bench, good) -> None:
 def test_a_rival_that_lands_first_keeps_the_days(bench) -> None:
     ledger = bench.run.workspace.holdouts("stored", "planted")
     mine = Opening(
-        run_key="r", bundle="b", recipe="c", examples="e", span=Span("2024-01-01", "2024-02-01"), num_times=9
+        run_key="r", bundle="b", recipe="c", examples="e", judge="j", span=Span("2024-01-01", "2024-02-01"), num_times=9
     )
     rival = replace(mine, bundle="b2", recipe="c2", span=Span("2024-02-01", "2024-03-01"))
     assert open_days(ledger, mine) == 0
