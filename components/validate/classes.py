@@ -4,13 +4,15 @@ The peers are those who need no model: whoever knows the class now and how often
 in the training zone, and whoever knows how often each class comes in this very zone, which nobody could.
 """
 
+import math
+
 import numpy as np
 
 from components.core.judge import JudgeConfig
 from components.trading.calibration import quantile_codes, weighted_calibration_error
 from components.trading.statistics import Array, class_log_loss_rows
 from components.validate.case import Questions
-from components.validate.measures import Measured, Quantity, longest_block, mean_excess, shifted_share
+from components.validate.measures import Measured, Quantity, longest_block, mean_excess, shifted_share, value_of
 from components.validate.zone import ClassZone, Flags, Index
 
 NUM_BINS = 5
@@ -71,6 +73,11 @@ def log_loss_skill(zone: ClassZone, past: ClassZone) -> Quantity:
         f"of the frequencies of this zone {float(frequency_loss(zone.num_came)):.4f}"
     )
     return Quantity(skill, note)
+
+
+def trial_score(zone: ClassZone, past: ClassZone | None, _: object) -> float:
+    """Return the skill; NaN where no peer has a training zone to learn from."""
+    return math.nan if past is None else value_of(log_loss_skill(zone, past), zone)
 
 
 def frequency_loss(came: Array | Index) -> Array:
