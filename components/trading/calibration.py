@@ -70,7 +70,7 @@ def reliability_curve(probability: Array, happened: Array, *, num_bins: int) -> 
 
 def quantile_codes(probability: Array, *, num_bins: int) -> npt.NDArray[np.int64]:
     """Return for each row its bin among at most ``num_bins``, cut at quantiles; equal probability, equal bin."""
-    cuts = np.unique(np.quantile(probability, np.linspace(0, 1, num_bins + 1)[1:-1]))
+    cuts = np.quantile(probability, np.linspace(0, 1, num_bins + 1)[1:-1])
     return np.searchsorted(cuts, probability, side="right")
 
 

@@ -31,6 +31,7 @@ def test_the_curve_by_hand() -> None:
 
 def test_equal_probabilities_share_a_bin() -> None:
     np.testing.assert_array_equal(quantile_codes(np.array([0.2, 0.2, 0.2, 0.9]), num_bins=2), [1, 1, 1, 1])
+    np.testing.assert_array_equal(quantile_codes(np.array([0.2, 0.2, 0.2, 0.9]), num_bins=4), [2, 2, 2, 3])
     np.testing.assert_array_equal(quantile_codes(np.array([0.1, 0.2, 0.3, 0.9]), num_bins=2), [0, 0, 1, 1])
 
 

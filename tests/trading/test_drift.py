@@ -120,7 +120,7 @@ def test_no_unit_no_offset_and_no_constant_feature_matters() -> None:
     first, second = rng.standard_normal((300, 2)), rng.standard_normal((400, 2)) + 0.2
     plain = _kernel(first, second)
     np.testing.assert_allclose(_kernel(1e6 + 1e-3 * first, 1e6 + 1e-3 * second), plain, rtol=1e-4)
-    wider = (np.c_[rows, np.full(len(rows), 0.1)] for rows in (first, second))
+    wider = (np.c_[rows, np.full((len(rows), 2), [0.1, 1.0])] for rows in (first, second))
     np.testing.assert_allclose(_kernel(*wider), plain, rtol=1e-9)
 
 

@@ -65,6 +65,23 @@ def test_a_configuration_that_stands_still_has_the_ratio_zero() -> None:
     np.testing.assert_array_equal(still.relative_ranks, 0.75)
 
 
+@pytest.mark.parametrize("paid", [0.04, 0.11, 0.22])
+def test_a_configuration_that_stands_still_on_one_half_does_not_win_it(paid: float) -> None:
+    step = np.arange(7.0)  # seven: the mean of seven equal numbers is not quite that number
+    early = np.c_[np.full(7, paid), -1 - step, 0.1 + step]
+    late = np.c_[0.1 + step, 0.2 + step, -1 - step]
+    # Early the third is best, and late the worst.
+    found = cross_validate(np.concatenate([early, late]), num_configs=3, num_blocks=2)
+    assert found.relative_ranks[0] == 1 / 4
+
+
+def test_a_configuration_that_moves_less_than_the_digits_show_stands_still() -> None:
+    returns = np.random.default_rng(0).standard_normal((8, 2))
+    returns[:4, 0] = 1.0, 1.0, 1.0, math.nextafter(1.0, 2.0)
+    returns[:, 1] += [5.0] * 4 + [-9.0] * 4  # best early if the other stands still, worst late
+    assert cross_validate(returns, num_configs=2, num_blocks=2).relative_ranks[0] == 1 / 3
+
+
 def test_of_several_that_are_best_the_worst_counts() -> None:
     returns = np.zeros((4, 3))
     returns[:, 2] = [-1.0, -2.0, 1.0, 2.0]
