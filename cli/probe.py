@@ -37,7 +37,11 @@ from components.market.table_kinds import kind_of
 
 SHIPPED: Final = {"technical_v1": "cli.shipped:technical", "spectral_v1": "cli.shipped:spectral"}
 """The functions from bars to features behind each view of the feature store."""
-SHIPPED_DAILY: Final = {"returns_v1": "cli.shipped:returns", "characteristics_v1": "cli.shipped:characteristics"}
+SHIPPED_DAILY: Final = {
+    "returns_v1": "cli.shipped:returns",
+    "characteristics_v1": "cli.shipped:characteristics",
+    "forecasts_v1": "cli.shipped:forecasts",
+}
 """Those whose columns are named in days."""
 SHIPPED_BESIDE: Final = {
     "context_v1": ("cli.shipped:context", CONTEXT_FILES),
@@ -120,10 +124,8 @@ def lookahead(
     beside = {} if features else read_companions(source, context=context, options=options, asof=moment)
     for name, (path, wanted) in SHIPPED_BESIDE.items():
         if wanted[0] in beside:
-            compute, given = (
-                partial(_function(path), interval=bars.interval),
-                {key: beside[key] for key in wanted if key in beside},
-            )
+            compute = partial(_function(path), interval=bars.interval)
+            given = {key: beside[key] for key in wanted if key in beside}
             instants = cuts_beside(compute(bars.table, given), bars.table, given, cuts)
             with _warned_already():
                 reports.append(change(compute, cuts=instants, beside=given, name=name))

@@ -42,6 +42,11 @@ def characteristics(bars: pa.Table) -> pa.Table:
     return tables.characteristics_table(tables.bar_panel(bars))
 
 
+def forecasts(bars: pa.Table) -> pa.Table:
+    """Return the rows of ``forecasts_v1``; the bars must be daily."""
+    return tables.forecasts_table(tables.bar_panel(bars))
+
+
 def context(bars: pa.Table, beside: Mapping[str, pa.Table], *, interval: Interval) -> pa.Table:
     """Return the rows of ``context_v1``, with the market as ``symbol`` and the session as ``timestamp``."""
     table = _companion(CONTEXT_VIEW, bars, beside, interval)

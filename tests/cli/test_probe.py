@@ -20,7 +20,14 @@ from components.market.probes.lookahead import rewritten
 from components.market.probes.restate import restate, restatement_time
 from components.market.readers import read_bars
 from components.market.synthetic import MarketSpec, market
-from feature_repo.definitions import CHARACTERISTICS_VIEW, RETURNS_VIEW, SPECTRAL_VIEW, TECHNICAL_VIEW, UNITS
+from feature_repo.definitions import (
+    CHARACTERISTICS_VIEW,
+    FORECASTS_VIEW,
+    RETURNS_VIEW,
+    SPECTRAL_VIEW,
+    TECHNICAL_VIEW,
+    UNITS,
+)
 
 SOURCE = "synthetic://planted?symbols=3&days=400"
 BARS = market(MarketSpec(symbols=3, days=400))
@@ -109,7 +116,7 @@ def overwritten(table: pa.Table, view: str) -> pa.Table:
     return pa.Table.from_pandas(frame, schema=table.schema, preserve_index=False)
 
 
-@pytest.mark.parametrize("view", [TECHNICAL_VIEW, SPECTRAL_VIEW, RETURNS_VIEW, CHARACTERISTICS_VIEW])
+@pytest.mark.parametrize("view", [TECHNICAL_VIEW, SPECTRAL_VIEW, RETURNS_VIEW, CHARACTERISTICS_VIEW, FORECASTS_VIEW])
 def test_a_view_that_overwrites_is_named_by_all_its_columns(view: str) -> None:
     bars = market(MarketSpec(symbols=3, days=480))
     report = restate(every_view, lambda table: joined_rows(overwritten(table, view)), bars, restatement_time(bars))
