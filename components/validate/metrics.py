@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping
 
+import numpy as np
+
 from components.core.verdict import Measurement
 from components.trading.backtest import Book
 from components.trading.calibration import Bin, reliability_curve
