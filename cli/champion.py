@@ -6,10 +6,13 @@ from cli.options import root_option
 from components.core import family as families
 from components.core.clock import system_clock
 from components.core.errors import UsageError
-from components.core.registry import ModelHistory, datasets
+from components.core.registry import ModelHistory, Promotion, datasets
 from components.core.registry import history as read_history
 from components.core.workspace import Workspace
 from components.promote.promotion import roll_back
+
+dataset_option = click.option("--dataset", default="", help="On this dataset.  [default: the only one there is]")
+version_argument = click.argument("version", type=click.IntRange(1), required=False)
 
 
 def _one(workspace: Workspace, family: str, dataset: str) -> str:
@@ -22,6 +25,18 @@ def _one(workspace: Workspace, family: str, dataset: str) -> str:
     if len(known) != 1:
         raise UsageError(f"{family}: promoted on {', '.join(known) or 'no dataset yet'}; name one with --dataset")
     return known[0]
+
+
+def chosen(workspace: Workspace, pipeline: str, dataset: str, version: int | None) -> tuple[ModelHistory, Promotion]:
+    """Return the version that is meant, the champion if none is named, and say which it is."""
+    family = families.find(pipeline).name
+    history = read_history(workspace, family, _one(workspace, family, dataset))
+    promotion = history.version(version)
+    serves = ", the champion" if promotion is history.champion else ""
+    entry = promotion.entry
+    click.echo(f"{family} on {history.dataset}, version {promotion.version}{serves}")
+    click.echo(f"promoted {entry['at'][:19]}Z by run {entry['run_key']}, entry {entry['number']} of the ledger\n")
+    return history, promotion
 
 
 def _tell(history: ModelHistory) -> None:
@@ -58,7 +73,7 @@ def champion(pipeline: str, dataset: str, root: Workspace) -> None:
 
 @click.command()
 @click.argument("pipeline")
-@click.option("--dataset", default="", help="On this dataset.  [default: the only one there is]")
+@dataset_option
 @root_option
 def rollback(pipeline: str, dataset: str, root: Workspace) -> None:
     """Return PIPELINE to the champion before this one; the ledger keeps both facts."""

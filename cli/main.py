@@ -14,6 +14,8 @@ COMMANDS = {
     "train": ("cli.train", "Train one model from a parquet file of ready features, without a judge."),
     "champion": ("cli.champion", "Show which model serves, and since when."),
     "rollback": ("cli.champion", "Return to the champion before this one."),
+    "lineage": ("cli.lineage", "Walk from a promoted version to the files that were read for it; check every link."),
+    "replay": ("cli.replay", "Judge a promoted version once more, from the bars on, and compare every number."),
     "config": ("cli.config", "Show recipes and every setting with its default."),
     "compile": ("cli.compile", "Compile the pipelines, or check that the committed ones are up to date."),
     "probe": ("cli.probe", "Look for data and features that lie: look-ahead, restated pasts, shifted labels."),
