@@ -9,7 +9,7 @@ from components.core.errors import UsageError
 from components.core.registry import ModelHistory, Promotion, datasets
 from components.core.registry import history as read_history
 from components.core.workspace import Workspace
-from components.promote.promotion import roll_back
+from components.promote.promotion import agrees, derive, roll_back
 
 dataset_option = click.option("--dataset", default="", help="On this dataset.  [default: the only one there is]")
 version_argument = click.argument("version", type=click.IntRange(1), required=False)
@@ -59,7 +59,10 @@ def _tell(history: ModelHistory) -> None:
 @click.option("--dataset", default="", help="Only on this dataset.")
 @root_option
 def champion(pipeline: str, dataset: str, root: Workspace) -> None:
-    """Show the champion of PIPELINE on every dataset, after checking each of its files."""
+    """Show the champion of PIPELINE on every dataset, after checking each of its files.
+
+    Where a promotion died before the pointer and the aliases followed the ledger, they do now.
+    """
     family = families.find(pipeline).name
     known = [_one(root, family, dataset)] if dataset else datasets(root, family)
     if not known:
@@ -69,6 +72,9 @@ def champion(pipeline: str, dataset: str, root: Workspace) -> None:
         if history.champion is not None:
             history.champion.load()
         _tell(history)
+        if not agrees(root, history):
+            derive(root, family, name)
+            click.echo("  pointer   latest.json and the aliases were behind the ledger, and now say what it says")
 
 
 @click.command()

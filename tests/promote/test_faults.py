@@ -151,7 +151,7 @@ def test_a_promoter_killed_at_any_write_leaves_all_in_agreement_after_the_next_r
         return finished
 
     deaths = killed_everywhere(killed_and_run_again, 200)
-    assert deaths > 40, "the moments were not counted"
+    assert deaths > 30, "the moments were not counted"
     assert lengths == {1, 2}, "some died before the ledger had it, some after"
 
 
