@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping
 
+import numpy as np
+
 from components.core.verdict import Measurement
 from components.trading.backtest import Book
 from components.trading.calibration import Bin, reliability_curve
@@ -14,6 +16,27 @@ from components.validate.zone import Zone
 def confusion(zone: Zone) -> Confusion:
     """Return the confusion matrix at the threshold."""
     return Confusion.of(zone.signal, zone.predictions.label == 1)
+
+
+def roc(zone: Zone, *, max_points: int = 101) -> dict[str, list[float]]:
+    """Return false and true positive rate (``fpr``, ``tpr``) by ``threshold``, from nothing said to everything.
+
+    Thresholds are evenly spread over the ranks of the probabilities. Without both labels the curve is empty.
+    """
+    table = zone.predictions
+    order = np.argsort(-table.probability, kind="stable")
+    ups = np.cumsum(table.label[order])
+    if not 0 < ups[-1] < ups.size:
+        return {"fpr": [], "tpr": [], "threshold": []}
+    ordered = table.probability[order]
+    last = np.flatnonzero(np.r_[ordered[1:] != ordered[:-1], True])  # of equal probabilities all are said, or none
+    kept = last[np.unique(np.linspace(0, last.size - 1, min(last.size, max_points - 1)).round().astype(np.intp))]
+    above = np.nextafter(max(1.0, float(ordered[0])), 2.0)
+    return {
+        "fpr": [0.0, *((kept + 1 - ups[kept]) / (ups.size - ups[-1])).tolist()],
+        "tpr": [0.0, *(ups[kept] / ups[-1]).tolist()],
+        "threshold": [float(above), *ordered[kept].tolist()],
+    }
 
 
 def reliability(zone: Zone, *, num_bins: int = 10) -> list[Bin]:
