@@ -18,20 +18,24 @@ from components.market.compiled import jit
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Prices = tuple[Floats, Floats, Floats, Floats]
+"""Open, high, low and close, each [symbol, bar]."""
 Flags = npt.NDArray[np.uint8]
 
 RESULTS: Final = 4
 """Total return, sum of squared gains, deepest drawdown, trades."""
 _LEVELS: Final = 7
 _LONGEST: Final = 1 << (_LEVELS - 1)
+_LEVEL_OF: Final = np.array([max(count, 1).bit_length() - 1 for count in range(2 * _LONGEST)])
+"""The level whose bars, taken twice, cover so many."""
 _LOW, _HIGH, _BOTTOM, _TOP = range(4)
 """Rows of the tables: lowest low, highest high, lowest close, highest close."""
 
 
 @jit
-def _fill_tables(candles: Floats, tables: Floats, squares: Floats) -> None:
+def _fill_tables(prices: Prices, symbol: int, tables: Floats, squares: Floats) -> None:
     """Fill the extremes of 2**level bars from every bar on, and the running sum of squared moves of the close."""
-    high, low, close = candles[1], candles[2], candles[3]
+    high, low, close = prices[1][symbol], prices[2][symbol], prices[3][symbol]
     bars = close.size
     squares[0] = 0.0
     for t in range(1, bars):
@@ -40,67 +44,70 @@ def _fill_tables(candles: Floats, tables: Floats, squares: Floats) -> None:
     for level in range(1, _LEVELS):
         half = 1 << (level - 1)
         for row in range(4):
-            shorter, longer = tables[row, level - 1], tables[row, level]
-            if row in (_LOW, _BOTTOM):
-                for t in range(bars - 2 * half + 1):
-                    longer[t] = min(shorter[t], shorter[t + half])
-            else:
-                for t in range(bars - 2 * half + 1):
-                    longer[t] = max(shorter[t], shorter[t + half])
+            longer = tables[row, level]
+            early, late = tables[row, level - 1, :-half], tables[row, level - 1, half:]
+            for t in range(bars - 2 * half + 1):
+                longer[t] = min(early[t], late[t]) if row in (_LOW, _BOTTOM) else max(early[t], late[t])
 
 
 @jit
 def _first_hit(tables: Floats, start: int, end: int, lower: float, upper: float) -> int:
     """Return the first bar of [start, end) whose low is at ``lower`` or below, or high at ``upper`` or above."""
-    level = 0
+    low, high = tables[_LOW], tables[_HIGH]
     t = start
-    while t < end:  # larger steps as long as nothing is reached, then smaller ones
-        while level and t + (1 << level) > end:
-            level -= 1
-        if tables[_LOW, level, t] > lower and tables[_HIGH, level, t] < upper:
-            t += 1 << level
-            level = min(level + 1, _LEVELS - 1)
-        elif level:
-            level -= 1
-        else:
-            return t
-    return end
+    while t + _LONGEST <= end and low[_LEVELS - 1, t] > lower and high[_LEVELS - 1, t] < upper:
+        t += _LONGEST
+    for level in range(_LEVELS - 2, -1, -1):
+        # Sums instead of branches: where the hit is cannot be foretold.
+        place = min(t, end - 1)
+        clear = (t + (1 << level) <= end) & (low[level, place] > lower) & (high[level, place] < upper)
+        t += clear << level
+    return t
 
 
 @jit
 def _marked(
-    tables: Floats, start: int, end: int, cash: float, quantity: float, peak: float, deepest: float
+    tables: Floats, span: tuple[int, int], cash: float, quantity: float, peak: float, deepest: float
 ) -> tuple[float, float]:
-    """Return the highest equity and the deepest drawdown after the closes of [start, end)."""
+    """Return the highest equity and the deepest drawdown after the closes of ``span``, its end left out."""
+    t, end = span
+    rows = (_TOP, _BOTTOM) if quantity > 0 else (_BOTTOM, _TOP)
+    bests, worsts = tables[rows[0]], tables[rows[1]]
+    if end - t < 2 * _LONGEST:
+        level = _LEVEL_OF[end - t]
+        late = end - (1 << level)  # two windows that overlap hold all of it
+        best = max(cash + quantity * bests[level, t], cash + quantity * bests[level, late])
+        worst = min(cash + quantity * worsts[level, t], cash + quantity * worsts[level, late])
+        if best <= peak:
+            return peak, min(deepest, worst / peak - 1)
+        if worst >= best * (1 + deepest):
+            return best, deepest
     level = _LEVELS - 1
-    t = start
-    best_row, worst_row = (_TOP, _BOTTOM) if quantity > 0 else (_BOTTOM, _TOP)
     while t < end:
         while t + (1 << level) > end:
             level -= 1
-        best = max(peak, cash + quantity * tables[best_row, level, t])
-        worst = cash + quantity * tables[worst_row, level, t]
-        if level == 0 or worst >= best * (1 + deepest):  # whatever the order, no deeper drawdown
-            if level == 0:
-                deepest = min(deepest, worst / best - 1)
-            peak = best
-            t += 1 << level
-            level = min(level + 1, _LEVELS - 1)
-        else:
-            level -= 1
+        best = max(peak, cash + quantity * bests[level, t])
+        worst = cash + quantity * worsts[level, t]
+        if level and best > peak and worst < best * (1 + deepest):
+            level -= 1  # a new high and a new low: which came first matters
+            continue
+        deepest = min(deepest, worst / best - 1)
+        peak = best
+        t += 1 << level
+        level = min(level + 1, _LEVELS - 1)
     return peak, deepest
 
 
 @jit
 def simulate(
-    candles: Floats, tables: Floats, squares: Floats, orders: tuple[Ints, Floats, int], settings: Floats, out: Floats
+    opens: Floats, tables: Floats, squares: Floats, orders: tuple[Ints, Floats, int], settings: Floats, out: Floats
 ) -> None:
     """Trade one symbol; fill ``out`` with ``RESULTS``.
 
     ``orders`` are the bars at whose open the signal is another than before, the signals, and their number;
     ``settings`` capital, stake, cost, slippage, stop (infinite: none) and target.
     """
-    opens, high, low, close = candles[0], candles[1], candles[2], candles[3]
+    low, high, close = tables[_LOW, 0], tables[_HIGH, 0], tables[_TOP, 0]
     at, signals, num_orders = orders
     capital, stake, cost, slippage, stop_loss, take_profit = settings
     last = close.size - 1
@@ -151,7 +158,7 @@ def simulate(
         marked = min(final, end)
         if t + 1 < marked:
             sum_squares += quantity * quantity * (squares[marked - 1] - squares[t])
-            peak, deepest = _marked(tables, t + 1, marked, cash, quantity, peak, deepest)
+            peak, deepest = _marked(tables, (t + 1, marked), cash, quantity, peak, deepest)
             before = cash + quantity * close[marked - 1]
         if hit == end and end <= last:
             continue
@@ -175,12 +182,6 @@ def simulate(
 
 
 @jit
-def _symbol(prices: tuple[Floats, Floats, Floats, Floats], symbol: int, candles: Floats) -> None:
-    for row, values in enumerate(prices):
-        candles[row] = values[symbol]
-
-
-@jit
 def _changes(signal: Floats, delay: int, at: Ints, signals: Floats) -> int:
     """Fill the bars at whose open a new signal is filled, and that signal; return their number."""
     count = 0
@@ -195,16 +196,28 @@ def _changes(signal: Floats, delay: int, at: Ints, signals: Floats) -> int:
 
 @jit
 def _crossings(fast: Floats, slow: Floats, first: int, delay: int, above: Flags, at: Ints) -> int:
-    """Fill the bars after which ``fast`` went above ``slow``, or below, in turn; return their number."""
-    bars = fast.size - delay
-    for t in range(first, bars):
-        above[t] = fast[t] > slow[t]
+    """Fill the bars after which ``fast`` went above ``slow``, or below, in turn; return their number.
+
+    ``above`` is work space of two rows, each of whole words of 8 bytes and longer than the bars.
+    """
+    bars = fast.size - delay - first
+    if bars <= 0:
+        return 0
+    upper, lower = fast[first : first + bars], slow[first : first + bars]
+    states, crossed = above[0], above[1]
+    states[0] = 0
+    later = states[1:]
+    for i in range(bars):
+        later[i] = upper[i] > lower[i]
+    crossed[bars : bars + 8] = 0
+    for i in range(bars):
+        crossed[i] = states[i] ^ later[i]
     count = 0
-    before = np.uint8(0)
-    for t in range(first, bars):
-        at[count] = t + delay
-        count += above[t] ^ before
-        before = above[t]
+    for word, value in enumerate(crossed.view(np.uint64)[: (bars + 7) // 8]):
+        if value:  # most words are eight bars in which nothing crosses
+            for i in range(8 * word, 8 * word + 8):
+                at[count] = first + delay + i
+                count += crossed[i]
     return count
 
 
@@ -224,23 +237,22 @@ def averages(close: Floats, windows: Ints, lines: Floats) -> None:
 
 @jit
 def sweep_signals(
-    prices: tuple[Floats, Floats, Floats, Floats], signals: Floats, delay: int, settings: Floats, out: Floats
+    prices: Prices, signals: Floats, delay: int, settings: Floats, out: Floats
 ) -> None:
     """Fill ``out`` [symbol, set, result] for signals [symbol, set, bar]."""
     num_symbols, num_sets, bars = signals.shape
-    candles, squares, tables = np.empty((4, bars)), np.empty(bars), np.empty((4, _LEVELS, bars))
+    squares, tables = np.empty(bars), np.empty((4, _LEVELS, bars))
     at, values = np.empty(bars + 1, dtype=np.int64), np.empty(bars + 1)
     for symbol in range(num_symbols):
-        _symbol(prices, symbol, candles)
-        _fill_tables(candles, tables, squares)
+        _fill_tables(prices, symbol, tables, squares)
         for place in range(num_sets):
             count = _changes(signals[symbol, place], delay, at, values)
-            simulate(candles, tables, squares, (at, values, count), settings[place], out[symbol, place])
+            simulate(prices[0][symbol], tables, squares, (at, values, count), settings[place], out[symbol, place])
 
 
 @jit
 def sweep_crossovers(
-    prices: tuple[Floats, Floats, Floats, Floats],
+    prices: Prices,
     rules: tuple[Ints, Ints, float],
     delay: int,
     settings: Floats,
@@ -249,17 +261,16 @@ def sweep_crossovers(
     """Fill ``out`` [symbol, set, result]; ``rules``: windows, places of fast and slow [set, 2], signal when below."""
     windows, pairs, below = rules
     num_symbols, bars = prices[0].shape
-    candles, squares, tables = np.empty((4, bars)), np.empty(bars), np.empty((4, _LEVELS, bars))
-    lines, above = np.empty((windows.size, bars)), np.empty(bars, dtype=np.uint8)
+    squares, tables = np.empty(bars), np.empty((4, _LEVELS, bars))
+    lines, above = np.empty((windows.size, bars)), np.empty((2, 8 * (bars // 8 + 2)), dtype=np.uint8)
     at, in_turn = np.empty(bars + 1, dtype=np.int64), np.empty(bars + 1)
     in_turn[0::2] = 1.0
     in_turn[1::2] = below
     for symbol in range(num_symbols):
-        _symbol(prices, symbol, candles)
-        _fill_tables(candles, tables, squares)
-        averages(candles[3], windows, lines)
+        _fill_tables(prices, symbol, tables, squares)
+        averages(prices[3][symbol], windows, lines)
         for place in range(len(pairs)):
             fast, slow = pairs[place]
             first = max(windows[fast], windows[slow]) - 1
             count = _crossings(lines[fast], lines[slow], first, delay, above, at)
-            simulate(candles, tables, squares, (at, in_turn, count), settings[place], out[symbol, place])
+            simulate(prices[0][symbol], tables, squares, (at, in_turn, count), settings[place], out[symbol, place])
