@@ -78,13 +78,14 @@ class Account:
 
     def summary(self, *, bars_per_year: float) -> dict[str, float]:
         """Return the figures of ``performance.figures``."""
-        wins = np.array([item.pnl > 0 for item in self.trades], dtype=np.float64)
+        num_trades, num_wins = len(self.trades), sum(item.pnl > 0 for item in self.trades)
         return figures(
             self.net,
             turnover=float(self.turnover.sum()) / self.capital,
             cost=self.cost,
             exposure=self.exposure / self.capital,
-            wins=wins,
+            num_trades=num_trades,
+            win_rate=num_wins / num_trades if num_trades else float("nan"),
             bars_per_year=bars_per_year,
         )
 
@@ -124,9 +125,7 @@ class _Slot:
             return
         share = -change / held
         fees = fee + share * self.entry_fees
-        self.trades.append(
-            Trade(self.symbol, self.entry_time, time, self.entry_price, price, -change, fees, reason)
-        )
+        self.trades.append(Trade(self.symbol, self.entry_time, time, self.entry_price, price, -change, fees, reason))
         self.entry_fees *= 1 - share
         self.quantity = 0.0 if change == -held else held + change
 

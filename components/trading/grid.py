@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from components.trading.statistics import Array
 
 log = logging.getLogger(__name__)
 
-_AGREEMENT = 1e-9
+_AGREEMENT: Final = 1e-9
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,7 @@ class Sweep:
         return cls(total, sharpe, deepest, num_trades)
 
 
-def sweep_signals(
-    candles: Candles, signals: Array, configs: Sequence[TradingConfig], *, bars_per_year: float
-) -> Sweep:
+def sweep_signals(candles: Candles, signals: Array, configs: Sequence[TradingConfig], *, bars_per_year: float) -> Sweep:
     """Return what ``engine.trade`` comes to for every signal: ``signals`` is [symbol, set, bar], one config per set.
 
     Raises:
@@ -103,11 +101,12 @@ def crossover(close: Array, fast: int, slow: int, *, below: float = 0.0) -> Arra
     It is 0 until both means exist.
     """
     total = np.cumsum(np.concatenate([np.zeros((len(close), 1)), close], axis=1), axis=1)
-    first = max(fast, slow)
-    ends = slice(first, None)
-    means = [(total[:, ends] - total[:, first - window : total.shape[1] - window]) / window for window in (fast, slow)]
+    first, num_bars = max(fast, slow), close.shape[1]
     signal = np.zeros(close.shape)
-    signal[:, first - 1 :] = np.where(means[0] > means[1], 1.0, below)
+    if first <= num_bars:
+        ended = total[:, first:]
+        means = [(ended - total[:, first - window : num_bars + 1 - window]) / window for window in (fast, slow)]
+        signal[:, first - 1 :] = np.where(means[0] > means[1], 1.0, below)
     return signal
 
 
@@ -147,11 +146,12 @@ def _swept(
 def _by_engine(candles: Candles, signals: Array, configs: Sequence[TradingConfig], bars_per_year: float) -> Sweep:
     shape = signals.shape[:2]
     found = Sweep(*(np.empty(shape) for _ in range(4)))
-    for symbol, place in np.ndindex(*shape):
-        account = trade(candles.only([symbol]), signals[[symbol], place], configs[place])
-        figures = account.summary(bars_per_year=bars_per_year)
-        for name, values in vars(found).items():
-            values[symbol, place] = figures[name]
+    for place, config in enumerate(configs):
+        for symbol in range(shape[0]):
+            account = trade(candles.only([symbol]), signals[[symbol], place], config)
+            figures = account.summary(bars_per_year=bars_per_year)
+            for name, values in vars(found).items():
+                values[symbol, place] = figures[name]
     return found
 
 
@@ -169,10 +169,13 @@ def kernel() -> ModuleType | None:
     ends = np.maximum(opens, close) * 1.01, np.minimum(opens, close) * 0.99
     moments = np.datetime64("2024-01-01T00:00", "us") + time * np.timedelta64(1, "D")
     candles = Candles(("A", "B"), moments, opens, *ends, close)
-    signals = np.stack([crossover(close, 3, 9, below=-1.0), np.round(np.cos(np.outer([0.2, 0.5], time)), 1)], axis=1)
+    waves: Array = np.round(np.cos(np.outer([0.2, 0.5], time)), 1).astype(np.float64)
+    signals = np.stack([crossover(close, 3, 9, below=-1.0), waves], axis=1)
     configs = [PRESETS["s2"], PRESETS["s4"].model_copy(update={"take_profit": None, "slippage": 0.001})]
     given = (candles, signals, configs, 252.0)
-    ours, reference = (np.stack(list(vars(found).values())) for found in (_swept(grid_numba, *given), _by_engine(*given)))
+    ours, reference = (
+        np.stack(list(vars(found).values())) for found in (_swept(grid_numba, *given), _by_engine(*given))
+    )
     if not np.allclose(ours, reference, rtol=_AGREEMENT, atol=_AGREEMENT, equal_nan=True):
         log.warning("the compiled sweep differs from the engine, which runs instead. Empty numba's cache")
         return None

@@ -8,7 +8,6 @@ of trades, and nothing is kept but sums.
 # pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUntypedFunctionDecorator=false, reportUnknownParameterType=false, reportUnknownArgumentType=false
 
-import math
 from typing import Final
 
 import numpy as np
@@ -34,7 +33,7 @@ _LOW, _HIGH, _BOTTOM, _TOP = range(4)
 
 @jit
 def _fill_tables(prices: Prices, symbol: int, tables: Floats, squares: Floats) -> None:
-    """Fill the extremes of 2**level bars from every bar on, and the running sum of squared moves of the close."""
+    """Fill the extremes of 2**level bars from every bar on, fewer at the end, and the sum of squared moves so far."""
     high, low, close = prices[1][symbol], prices[2][symbol], prices[3][symbol]
     bars = close.size
     squares[0] = 0.0
@@ -45,8 +44,9 @@ def _fill_tables(prices: Prices, symbol: int, tables: Floats, squares: Floats) -
         half = 1 << (level - 1)
         for row in range(4):
             longer = tables[row, level]
-            early, late = tables[row, level - 1, :-half], tables[row, level - 1, half:]
-            for t in range(bars - 2 * half + 1):
+            early, late = tables[row, level - 1], tables[row, level - 1, min(half, bars) :]
+            longer[late.size :] = early[late.size :]
+            for t in range(late.size):
                 longer[t] = min(early[t], late[t]) if row in (_LOW, _BOTTOM) else max(early[t], late[t])
 
 
@@ -57,20 +57,29 @@ def _first_hit(tables: Floats, start: int, end: int, lower: float, upper: float)
     t = start
     while t + _LONGEST <= end and low[_LEVELS - 1, t] > lower and high[_LEVELS - 1, t] < upper:
         t += _LONGEST
-    for level in range(_LEVELS - 2, -1, -1):
-        # Sums instead of branches: where the hit is cannot be foretold.
-        place = min(t, end - 1)
-        clear = (t + (1 << level) <= end) & (low[level, place] > lower) & (high[level, place] < upper)
-        t += clear << level
+    if t == end:
+        return t
+    level = _LEVEL_OF[min(end - t, _LONGEST)]
+    late = max(end - (1 << level), t)
+    if (min(low[level, t], low[level, late]) > lower) & (max(high[level, t], high[level, late]) < upper):
+        return end
+    for step in range(level, -1, -1):
+        clear = (low[step, t] > lower) & (high[step, t] < upper)
+        t += clear << step
     return t
 
 
 @jit
 def _marked(
-    tables: Floats, span: tuple[int, int], cash: float, quantity: float, peak: float, deepest: float
+    tables: Floats, span: tuple[int, int], held: tuple[float, float], extremes: tuple[float, float]
 ) -> tuple[float, float]:
-    """Return the highest equity and the deepest drawdown after the closes of ``span``, its end left out."""
+    """Return the highest equity and the deepest drawdown after the closes of ``span``, its end left out.
+
+    ``held`` is cash and shares, ``extremes`` what there was before.
+    """
     t, end = span
+    cash, quantity = held
+    peak, deepest = extremes
     rows = (_TOP, _BOTTOM) if quantity > 0 else (_BOTTOM, _TOP)
     bests, worsts = tables[rows[0]], tables[rows[1]]
     if end - t < 2 * _LONGEST:
@@ -99,85 +108,96 @@ def _marked(
 
 
 @jit
+def _ordered(
+    signal: float, quoted: float, held: tuple[float, float, float], free: bool, settings: Floats
+) -> tuple[float, float, float, int]:
+    """Return cash, shares, entry price and trades ended after the order of ``signal``, filled at ``quoted``."""
+    cash, quantity, entry = held
+    _, stake, cost, slippage, _, _ = settings
+    side = np.sign(signal)
+    ended = 0
+    if quantity != 0 and side * quantity <= 0:
+        cash += quantity * quoted - cost * abs(quantity) * quoted
+        quantity = 0.0
+        ended = 1
+    if side != 0 and free:
+        change = signal * stake / quoted - quantity
+        if quantity * change < 0:
+            ended += 1
+        elif change != 0:
+            price = quoted * (1 + slippage * np.sign(change))
+            entry = (quantity * entry + change * price) / (quantity + change) if quantity != 0 else price
+        quantity += change
+        cash -= change * quoted + cost * abs(change) * quoted
+    return cash, quantity, entry, ended
+
+
+@jit
+def _left_at(opened: float, low: float, high: float, long: bool, levels: tuple[float, float]) -> float:
+    """Return the price at which a bar that reaches a level is left: beyond one its open, inside it the stop first."""
+    lower, upper = levels
+    if opened <= lower or opened >= upper:
+        return opened
+    if long:
+        return lower if low <= lower else upper
+    return upper if high >= upper else lower
+
+
+@jit
 def simulate(
-    opens: Floats, tables: Floats, squares: Floats, orders: tuple[Ints, Floats, int], settings: Floats, out: Floats
+    opens: Floats, history: tuple[Floats, Floats], orders: tuple[Ints, Floats, int], settings: Floats, out: Floats
 ) -> None:
     """Trade one symbol; fill ``out`` with ``RESULTS``.
 
-    ``orders`` are the bars at whose open the signal is another than before, the signals, and their number;
-    ``settings`` capital, stake, cost, slippage, stop (infinite: none) and target.
+    ``history`` is what ``_fill_tables`` fills; ``orders`` are the bars at whose open the signal is another than
+    before, the signals, and their number; ``settings`` capital, stake, cost, slippage, stop (infinite: none), target.
     """
+    tables, squares = history
     low, high, close = tables[_LOW, 0], tables[_HIGH, 0], tables[_TOP, 0]
     at, signals, num_orders = orders
-    capital, stake, cost, slippage, stop_loss, take_profit = settings
+    capital, _, cost, _, stop_loss, take_profit = settings
     last = close.size - 1
     cash = before = peak = capital  # before: equity at the close before
-    quantity = entry = deepest = sum_squares = 0.0
+    quantity = entry = deepest = sum_squares = stopped = 0.0
     num_trades = 0
-    stopped = 0.0
     for k in range(num_orders):
-        t = at[k]
+        t, side = int(at[k]), np.sign(signals[k])
         end = at[k + 1] if k + 1 < num_orders else last + 1
-        signal = signals[k]
-        side = np.sign(signal)
-        quoted = opens[t]
-        if quantity != 0 and side * quantity <= 0:
-            cash += quantity * quoted - cost * abs(quantity) * quoted
-            quantity = 0.0
-            num_trades += 1
-        if side != stopped:
-            stopped = 0.0
-        if side != 0 and stopped == 0:
-            change = signal * stake / quoted - quantity
-            if quantity * change >= 0:
-                if change != 0:
-                    price = quoted * (1 + slippage * np.sign(change))
-                    entry = (quantity * entry + change * price) / (quantity + change) if quantity != 0 else price
-            else:
-                num_trades += 1
-            quantity += change
-            cash -= change * quoted + cost * abs(change) * quoted
-        lower, upper = -math.inf, math.inf
-        if quantity > 0:
-            lower, upper = entry * (1 - stop_loss), entry * (1 + take_profit)
-        elif quantity < 0:
-            lower, upper = entry * (1 - take_profit), entry * (1 + stop_loss)
-        # The bar of the order, the bars that only mark, and the bar that ends it, each where there is one.
+        stopped = stopped if side == stopped else 0.0
+        cash, quantity, entry, ended = _ordered(
+            signals[k], float(opens[t]), (cash, quantity, entry), stopped == 0, settings
+        )
+        num_trades += ended
         hit = end
+        lower, upper = entry * (1 - stop_loss), entry * (1 + take_profit)
+        if quantity < 0:
+            lower, upper = entry * (1 - take_profit), entry * (1 + stop_loss)
         if quantity != 0:
             hit = _first_hit(tables, t, end, lower, upper)
-        final = min(hit, last)
-        if t < final or quantity == 0:
+        marked = min(hit, last)
+        if t < marked or quantity == 0:
             equity = cash + quantity * close[t]
             sum_squares += (equity - before) ** 2
-            before = equity
-            peak = max(peak, equity)
+            before, peak = equity, max(peak, equity)
             deepest = min(deepest, equity / peak - 1)
         if quantity == 0:
             continue
-        marked = min(final, end)
         if t + 1 < marked:
             sum_squares += quantity * quantity * (squares[marked - 1] - squares[t])
-            peak, deepest = _marked(tables, (t + 1, marked), cash, quantity, peak, deepest)
+            peak, deepest = _marked(tables, (t + 1, marked), (cash, quantity), (peak, deepest))
             before = cash + quantity * close[marked - 1]
         if hit == end and end <= last:
             continue
         price = close[last]
         if hit < end:
-            if opens[hit] <= lower or opens[hit] >= upper:
-                price = opens[hit]
-            elif quantity > 0:
-                price = lower if low[hit] <= lower else upper
-            else:
-                price = upper if high[hit] >= upper else lower
+            price = _left_at(opens[hit], low[hit], high[hit], quantity > 0, (lower, upper))
             stopped = side
         cash += quantity * price - cost * abs(quantity) * price
+        sum_squares += (cash - before) ** 2
+        before, peak = cash, max(peak, cash)
+        deepest = min(deepest, cash / peak - 1)
         quantity = 0.0
         num_trades += 1
-        sum_squares += (cash - before) ** 2
-        before = cash
-        peak = max(peak, cash)
-        deepest = min(deepest, cash / peak - 1)
     out[0], out[1], out[2], out[3] = cash / capital - 1, sum_squares / (capital * capital), deepest, num_trades
 
 
@@ -195,17 +215,22 @@ def _changes(signal: Floats, delay: int, at: Ints, signals: Floats) -> int:
 
 
 @jit
-def _crossings(fast: Floats, slow: Floats, first: int, delay: int, above: Flags, at: Ints) -> int:
-    """Fill the bars after which ``fast`` went above ``slow``, or below, in turn; return their number.
+def _crossings(fast: Floats, slow: Floats, span: tuple[int, int, bool], above: Flags, at: Ints) -> tuple[int, int]:
+    """Fill the bars at whose open it is known that ``fast`` went above ``slow``, or below, in turn.
 
-    ``above`` is work space of two rows, each of whole words of 8 bytes and longer than the bars.
+    ``span`` is the first bar to look at, the delay, and whether to begin with being below. ``above`` is work space
+    of two rows, each of whole words of 8 bytes and longer than the bars.
+
+    Returns:
+        Their number, and 1 if they begin with being below, else 0.
     """
+    first, delay, both = span
     bars = fast.size - delay - first
     if bars <= 0:
-        return 0
+        return 0, 0
     upper, lower = fast[first : first + bars], slow[first : first + bars]
     states, crossed = above[0], above[1]
-    states[0] = 0
+    states[0] = both and not upper[0] > lower[0]
     later = states[1:]
     for i in range(bars):
         later[i] = upper[i] > lower[i]
@@ -218,7 +243,7 @@ def _crossings(fast: Floats, slow: Floats, first: int, delay: int, above: Flags,
             for i in range(8 * word, 8 * word + 8):
                 at[count] = first + delay + i
                 count += crossed[i]
-    return count
+    return count, int(states[0])
 
 
 @jit
@@ -236,9 +261,7 @@ def averages(close: Floats, windows: Ints, lines: Floats) -> None:
 
 
 @jit
-def sweep_signals(
-    prices: Prices, signals: Floats, delay: int, settings: Floats, out: Floats
-) -> None:
+def sweep_signals(prices: Prices, signals: Floats, delay: int, settings: Floats, out: Floats) -> None:
     """Fill ``out`` [symbol, set, result] for signals [symbol, set, bar]."""
     num_symbols, num_sets, bars = signals.shape
     squares, tables = np.empty(bars), np.empty((4, _LEVELS, bars))
@@ -247,7 +270,7 @@ def sweep_signals(
         _fill_tables(prices, symbol, tables, squares)
         for place in range(num_sets):
             count = _changes(signals[symbol, place], delay, at, values)
-            simulate(prices[0][symbol], tables, squares, (at, values, count), settings[place], out[symbol, place])
+            simulate(prices[0][symbol], (tables, squares), (at, values, count), settings[place], out[symbol, place])
 
 
 @jit
@@ -263,7 +286,7 @@ def sweep_crossovers(
     num_symbols, bars = prices[0].shape
     squares, tables = np.empty(bars), np.empty((4, _LEVELS, bars))
     lines, above = np.empty((windows.size, bars)), np.empty((2, 8 * (bars // 8 + 2)), dtype=np.uint8)
-    at, in_turn = np.empty(bars + 1, dtype=np.int64), np.empty(bars + 1)
+    at, in_turn = np.empty(bars + 1, dtype=np.int64), np.empty(bars + 2)
     in_turn[0::2] = 1.0
     in_turn[1::2] = below
     for symbol in range(num_symbols):
@@ -271,6 +294,7 @@ def sweep_crossovers(
         averages(prices[3][symbol], windows, lines)
         for place in range(len(pairs)):
             fast, slow = pairs[place]
-            first = max(windows[fast], windows[slow]) - 1
-            count = _crossings(lines[fast], lines[slow], first, delay, above, at)
-            simulate(prices[0][symbol], tables, squares, (at, in_turn, count), settings[place], out[symbol, place])
+            span = (int(max(windows[fast], windows[slow])) - 1, delay, below != 0)
+            count, begin = _crossings(lines[fast], lines[slow], span, above, at)
+            orders = (at, in_turn[begin:], count)
+            simulate(prices[0][symbol], (tables, squares), orders, settings[place], out[symbol, place])

@@ -43,16 +43,24 @@ def sortino_ratio(net: Array, *, periods_per_year: float) -> float:
 
 
 def figures(
-    net: Array, *, turnover: float, cost: float, exposure: Array, wins: Array, bars_per_year: float
+    net: Array,
+    *,
+    turnover: float,
+    cost: float,
+    exposure: Array,
+    num_trades: int,
+    win_rate: float,
+    bars_per_year: float,
 ) -> dict[str, float]:
     """Return the figures by name, NaN where one is undefined.
 
     ``net`` is the gain of each bar, ``turnover`` the sum of what was bought and sold and ``exposure`` what was
-    held in each bar, all as fractions of the initial capital; ``cost`` is what a unit of turnover was charged;
-    ``wins`` has one entry per trade, 1 if it earned more than its costs. ``total_return``, ``cagr``,
-    ``max_drawdown`` (zero or negative), ``costs_paid``, ``break_even_cost`` (per unit of turnover),
-    ``win_rate`` and ``exposure`` (mean) are fractions; ``sharpe``, ``sortino`` and ``calmar`` (``cagr`` per
-    deepest drawdown) are per year.
+    held in each bar, all as fractions of the initial capital; ``cost`` is what a unit of turnover was charged,
+    ``win_rate`` the share of the trades that earned more than their costs.
+
+    ``total_return``, ``cagr``, ``max_drawdown`` (zero or negative), ``costs_paid``, ``win_rate``, ``exposure``
+    (its mean) and ``break_even_cost`` (per unit of turnover, at which nothing is left) are fractions;
+    ``sharpe``, ``sortino`` and ``calmar`` (``cagr`` per deepest drawdown) are per year.
     """
     total = float(net.sum())
     deepest = float(drawdown_of(net).min())
@@ -67,8 +75,8 @@ def figures(
         "turnover": turnover,
         "costs_paid": cost * turnover,
         "break_even_cost": total / turnover + cost if turnover else math.nan,
-        "num_trades": float(wins.size),
-        "win_rate": float(wins.mean()) if wins.size else math.nan,
+        "num_trades": float(num_trades),
+        "win_rate": win_rate,
         "exposure": float(exposure.mean()) if exposure.size else math.nan,
     }
 
