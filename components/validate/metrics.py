@@ -47,7 +47,10 @@ def reliability(zone: Zone, *, num_bins: int = 10) -> list[Bin]:
 def measure(
     zone: Zone, book: Book, baseline: Book, *, name: str, bars_per_year: float, usable: bool
 ) -> dict[str, Measurement]:
-    """Return all metrics of the zone called ``name``; all null if the predictions are not ``usable``."""
+    """Return all metrics of the zone called ``name``; all null if the predictions are not ``usable``.
+
+    ``mse`` and ``mae`` are of the probability against what came: the first is the Brier score.
+    """
     table, counts = zone.predictions, confusion(zone)
     numbers: dict[str, float] = {
         "rows": zone.num_rows,
@@ -64,6 +67,8 @@ def measure(
             "base_rate": counts.base_rate,
             "auc": auc(table.label, table.probability),
             "log_loss": float(log_loss_rows(table.label, table.probability).mean()),
+            "mse": float(((table.probability - table.label) ** 2).mean()),
+            "mae": float(np.abs(table.probability - table.label).mean()),
         }
         numbers |= book.summary(bars_per_year=bars_per_year)
         held = baseline.summary(bars_per_year=bars_per_year)
