@@ -17,6 +17,7 @@ from components.core.run_context import RunContext
 from components.core.verdict import VERDICT, GateResult, Outcome, Verdict, write
 from components.validate.gates import evaluate, overall
 from components.validate.kinds import Kind, Table, kind_asked, kind_of
+from components.validate.parity import parity
 from components.validate.report import render
 from components.validate.sections import Findings
 from components.validate.zone import Rows
@@ -51,7 +52,10 @@ def judge(
     rival = champion if config.compare_with_champion else None
     heard = _hear(bundle, rival, examples, manifest, config=config, family=family, threads=threads)
     bars_per_year, zone = float(manifest["bars_per_year"]), heard.kind.zone(heard.tested)
-    results = evaluate(heard.tested, config, bars_per_year=bars_per_year, champion=heard.champion, past=heard.past)
+    results = evaluate(
+        heard.tested, config, bars_per_year=bars_per_year, champion=heard.champion, past=heard.past,
+        parity=parity(bundle, examples, heard.tested, family, threads=threads),
+    )  # fmt: skip
     past = heard.kind.zone(heard.past) if heard.past else None
     evidence = heard.kind.evidence(zone, past, config, bars_per_year=bars_per_year)
     outcome = overall(results)

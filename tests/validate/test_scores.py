@@ -82,7 +82,7 @@ def test_a_block_is_no_shorter_than_the_horizon(make_scores) -> None:
 
 def test_a_planted_model_passes_every_gate(make_scores, past) -> None:
     predictions = make_scores()
-    answers = ask(predictions, past, JudgeConfig(gates=SCORE_GATES), champion=predictions)
+    answers = ask(predictions, past, JudgeConfig(gates=SCORE_GATES), champion=predictions, parity=SAME)
     assert answers["verdict"] == "pass"
     assert len(answers) == len(SCORE_GATES) + 1
     assert answers["champion_score_error"].value == 0.0
