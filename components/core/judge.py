@@ -27,7 +27,7 @@ SERVED_METRICS = frozenset({"export_parity"})
 """Asked only of families that serve something."""
 
 CONTROL_METRICS = frozenset({"planted_control"})
-"""These ask about the zone, not the model: they can leave a verdict open, but refuse no model."""
+"""These ask about the zone, not the model: where the numbers are sound they can leave a verdict open, not refuse."""
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 

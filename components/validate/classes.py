@@ -4,7 +4,6 @@ The peers are those who need no model: whoever knows the class now and how often
 in the training zone, and whoever knows how often each class comes in this very zone, which nobody could.
 """
 
-import itertools
 from dataclasses import replace
 from typing import Final
 
@@ -20,10 +19,10 @@ from components.validate.zone import ClassZone, Flags, Index
 
 NUM_BINS = 5
 """Bins of the calibration error; more of them find miscalibration in the noise of a short zone."""
-PLANTED_SKILL: Final = 0.2
+PLANTED_SKILL: Final = 0.25
 """Of the positive control: so much less log loss than the better peer has."""
 _SHARPEST: Final = 4.0  # standard deviations: who looks so sharply knows what comes
-_SAME_LEAD: Final = 1e-3
+_SAME_LEAD: Final = 0.01
 
 
 def block_length(zone: ClassZone, config: JudgeConfig) -> float:
@@ -186,19 +185,19 @@ def looked(prior: Array, came: Array, noise: Array, *, lead: float) -> Array:
 def planted(case: Case[ClassZone], past: ClassZone) -> controls.Control:
     """Return models that add a noisy look at the class that comes to what the better peer knows.
 
-    The look is as sharp as it must be for the first few of them to have the skill on average.
+    The look is as sharp as it must be for them to have the skill on average.
     """
     table = case.zone.predictions
     often = np.broadcast_to(case.zone.num_came / case.zone.num_rows, table.probability.shape)
     prior = min((transitions(past)[table.now], often), key=lambda peer: class_log_loss_rows(table.label, peer).mean())
     came = np.eye(case.zone.num_classes)[table.label]
     said = np.log(np.maximum(table.probability, np.finfo(np.float64).eps))
-    few = list(itertools.islice(controls.noises(case.zone, said, seed=case.config.seed), 6))
+    noises = list(controls.noises(case.zone, said, seed=case.config.seed))
     wanted = (1 - PLANTED_SKILL) * class_log_loss_rows(table.label, prior).mean()
     blunt, sharp = 0.0, _SHARPEST
-    while few and sharp - blunt > _SAME_LEAD:
+    while sharp - blunt > _SAME_LEAD:
         lead = (blunt + sharp) / 2
-        loss = np.mean([class_log_loss_rows(table.label, looked(prior, came, one, lead=lead)) for one in few])
+        loss = np.mean([class_log_loss_rows(table.label, looked(prior, came, one, lead=lead)) for one in noises])
         blunt, sharp = (lead, sharp) if loss > wanted else (blunt, lead)
 
     def plant(noise: Array) -> Quantity:

@@ -15,8 +15,8 @@ import numpy as np
 from scipy.special import ndtri  # pyright: ignore[reportMissingTypeStubs]
 
 from components.core.judge import GateConfig
-from components.trading.statistics import Array, ranks
-from components.validate.case import Answer, Case, Unanswered
+from components.trading.statistics import Array
+from components.validate.case import Answer, Case
 from components.validate.measures import Measured, Quantity, label_shifts
 from components.validate.zone import Rows
 
@@ -41,29 +41,26 @@ class Control:
 def noises(zone: Rows[Any], said: Array, *, seed: int) -> Iterator[Array]:
     """Yield standard normal noise shaped as ``said`` (rows, columns): its normal scores, shifted in time.
 
-    Each is shifted by another number of steps, every other one is turned upside down. None if a column never varies.
+    Rows that say the same are put in a random order. Each noise is shifted by another number of steps, and every other
+    one is turned upside down.
     """
-    bell = np.stack([ndtri((ranks(column) - 0.5) / column.size) for column in said.T], axis=1)
-    spread = bell.std(axis=0)
-    if not spread.all():
-        return
+    rng, bell = np.random.default_rng(seed), np.empty(said.shape)
+    for place in range(said.shape[1]):
+        order = np.lexsort((rng.random(len(said)), said[:, place]))
+        bell[order, place] = ndtri((np.arange(order.size) + 0.5) / order.size)
+    bell /= bell.std(axis=0)
     given, steps = label_shifts(zone)
-    drawn = np.random.default_rng(seed).choice(steps, NUM_PLANTED, replace=steps.size < NUM_PLANTED)
-    for number, step in enumerate(drawn):
-        yield (bell / spread)[given(int(step))] * (-1.0) ** number
+    for number, step in enumerate(rng.choice(steps, NUM_PLANTED, replace=steps.size < NUM_PLANTED)):
+        yield bell[given(int(step))] * (-1.0) ** number
 
 
 def found(case: Case[Any], gate: GateConfig, control: Control) -> Answer:
     """Return the share of the planted models whose lower bound clears the line of the gate that they are made for."""
     planted = (control.plant(noise) for noise in noises(case.zone, control.said, seed=case.config.seed))
     bounds = np.array([case.histories.bounded(model, NUM_HISTORIES).lower for model in planted])
-    if not bounds.size:
-        return Unanswered("insufficient evidence", "What the model says never varies: nothing can be planted in it.")
-    share = float(np.mean(bounds > control.line))
-    num_times = case.zone.num_times
-    note = (
-        f"of {bounds.size} planted models with {control.strength}, {np.count_nonzero(bounds > control.line)} are found"
-    )
+    num_found, num_times = int(np.count_nonzero(bounds > control.line)), case.zone.num_times
+    share = num_found / bounds.size
+    note = f"of {bounds.size} planted models with {control.strength}, {num_found} are found"
     if share <= gate.bound:
         needed = times_for(share, wanted=gate.bound, confidence=case.config.confidence, num_times=num_times)
         more = f"; about {needed:,} would do" if needed else ""

@@ -52,9 +52,8 @@ def evaluate(
     whose peers learn from it; ``trial_scores`` are those of all models that were looked at on days of the zone;
     ``parity`` is how far what is served is from the predictions, None of a family that serves nothing.
     """
-    left_out = (CHAMPION_METRICS if champion is None else frozenset()) | (
-        SERVED_METRICS if parity is None else frozenset()
-    )
+    needs = {CHAMPION_METRICS: champion, SERVED_METRICS: parity}
+    left_out = {metric for metrics, needed in needs.items() if needed is None for metric in metrics}
     gates = [gate for gate in config.gates if gate.metric not in left_out]
     kind = kind_of(predictions)
     zone = kind.zone(predictions)

@@ -61,7 +61,7 @@ def compare(served: Served, data: Examples, judged: Table) -> Answer:
     largest = float(np.abs(first - said).max())
     note = f"{signature.outputs[0]} of {rows.size} windows"
     if isinstance(judged, Predictions):
-        num_other = _other_decisions(outputs[signature.outputs[1]], said, judged.threshold)
+        num_other = other_decisions(outputs[signature.outputs[1]], said, judged.threshold)
         largest = max(largest, float(num_other > 0))
         note += f", {num_other} decisions differ"
     return Measured(largest, largest, largest, note)
@@ -83,6 +83,7 @@ def _ends(data: Examples, judged: Table, rows: Index, window: int) -> Index:
     return np.stack([symbol, end], axis=1)
 
 
-def _other_decisions(signal: Array, probability: Array, threshold: float) -> int:
+def other_decisions(signal: Array, probability: Array, threshold: float) -> int:
+    """Return on how many rows the signal is not what probability and threshold say, away from the edge."""
     clear = np.abs(probability - threshold) > EDGE
     return int(np.count_nonzero((signal != (probability >= threshold)) & clear))

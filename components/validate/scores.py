@@ -18,7 +18,7 @@ from components.validate.measures import Measured, Quantity, longest_block, shif
 from components.validate.slices import Slices, in_the_worst, slices_of, thirds
 from components.validate.zone import ScoreZone
 
-PLANTED_SKILL: Final = 0.2
+PLANTED_SKILL: Final = 0.25
 """Of the positive control: so much less squared error than the best peer has."""
 
 _ROUNDING = 1e-12  # below it a variance of ranks, which lie within 1, is none

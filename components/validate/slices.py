@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from components.trading.statistics import Array
 from components.validate.case import Answer, Case, Unanswered
@@ -37,8 +36,7 @@ class Slice:
 
     def is_in(self, weights: Array) -> Flags:
         """Return of each history whether it holds a row of the regime."""
-        found: npt.NDArray[np.bool_] = weights[:, self.places].any(axis=1)
-        return found
+        return weights[:, self.places].sum(axis=1) > 0
 
 
 Slices = Mapping[str, Slice]

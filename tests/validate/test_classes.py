@@ -9,11 +9,11 @@ from components.core.judge import CLASS_GATES, GateConfig, JudgeConfig
 from components.market.predictions import ClassPredictions
 from components.validate import classes
 from components.validate.gates import evaluate, overall
-
 from components.validate.measures import Measured, bounded
 from components.validate.zone import ClassZone
 
 QUICK = JudgeConfig(gates=CLASS_GATES, bootstrap_samples=200)
+SAME = Measured(0.0, 0.0, 0.0, "served as judged")
 
 
 @pytest.fixture(scope="module")
