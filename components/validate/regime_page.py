@@ -1,6 +1,5 @@
 """What the metrics and the report say of each regime."""
 
-import math
 from collections.abc import Iterable
 
 from components.core.page import table, text
@@ -25,20 +24,13 @@ def regime_metrics(regimes: Iterable[Regime]) -> dict[str, float]:
 
 def regime_section(findings: Findings, regimes: Iterable[Regime], *, of: str, skill: str) -> str:
     """Return a table of the regimes: thirds, or classes, ``of`` something known at the decision."""
-    form = ".3f"
     rows: list[list[str]] = []
     for one in regimes:
-        value, lower, upper = (findings.value(f"regime.{one.name}.{part}") for part in ("skill", "lower", "upper"))
-        interval = f"{text(lower, form)} to {text(upper, form)}"
-        counts = [f"{one.num_times:,}", f"{one.num_rows:,}"]
-        rows.append(
-            [
-                one.name.replace("_", " "),
-                *counts,
-                text(value, form),
-                interval if math.isfinite(one.skill.lower) else text(None, form),
-            ]
+        value, lower, upper = (
+            text(findings.value(f"regime.{one.name}.{part}"), ".3f") for part in ("skill", "lower", "upper")
         )
+        name, interval = one.name.replace("_", " "), f"{lower} to {upper}"
+        rows.append([name, f"{one.num_times:,}", f"{one.num_rows:,}", value, interval])
     if not rows:
         return ""
     return f"<h2>Regimes of the test zone</h2>{table([of, 'Times', 'Rows', skill, 'Interval'], rows, numbers=4)}"

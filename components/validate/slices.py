@@ -12,7 +12,7 @@ import numpy as np
 
 from components.trading.statistics import Array
 from components.validate.case import Answer, Case, Unanswered
-from components.validate.measures import Histories, Measured, Quantity
+from components.validate.measures import Histories, Measured, Quantity, value_of
 from components.validate.zone import Flags, Index, Rows
 
 Z = TypeVar("Z", bound=Rows[Any])
@@ -101,7 +101,7 @@ def in_the_worst(case: Case[Any], slices: Slices, *, min_rows: int = 1) -> Answe
             "insufficient evidence",
             f"{len(asked)} of {len(slices)} regimes have the {wanted} decision times that each needs; want two.",
         )
-    values = {name: float(one.inner.of(np.ones((1, one.num_times)))[0]) for name, one in asked.items()}
+    values = {name: value_of(one.skill, case.zone) for name, one in asked.items()}
     note = ", ".join(f"{name} {value:.4g} on {asked[name].num_rows:,} rows" for name, value in values.items())
     found = case.measure(worst(asked))
     return Measured(
