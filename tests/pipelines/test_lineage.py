@@ -57,18 +57,10 @@ def written_bars(path: Path, days: int) -> None:
 
 def ingested(workspace: Workspace, raw: Path, folder: Path) -> Path:
     folder.mkdir(parents=True)
-    settings: dict[str, Any] = {
-        "symbols": "",
-        "asof": "",
-        "faults": "refuse",
-        "layout": "",
-        "context": "",
-        "options": "",
-    }
+    settings: dict[str, Any] = dict.fromkeys(("symbols", "asof", "layout", "context", "options"), "")
+    settings |= {"faults": "refuse", "dataset": DATASET, "max_restated": 0.0, "run_key": f"run-{folder.name}"}
     places = {"out": str(folder / "snapshot"), "quality": str(folder / "quality.html"), "root": str(workspace.root)}
-    ingest(
-        str(raw), **settings, **places, faults="refuse", dataset=DATASET, max_restated=0.0, run_key=f"run-{folder.name}"
-    )
+    ingest(str(raw), **settings, **places)
     return folder / "snapshot"
 
 
