@@ -2,10 +2,9 @@
 
 import click
 
-from cli.options import root_option
+from cli.options import chosen_dataset, root_option
 from components.core import family as families
 from components.core.clock import system_clock
-from components.core.errors import UsageError
 from components.core.registry import ModelHistory, Promotion, datasets
 from components.core.registry import history as read_history
 from components.core.workspace import Workspace
@@ -15,22 +14,10 @@ dataset_option = click.option("--dataset", default="", help="On this dataset.  [
 version_argument = click.argument("version", type=click.IntRange(1), required=False)
 
 
-def _one(workspace: Workspace, family: str, dataset: str) -> str:
-    """Return the dataset to act on: the one named, or the only one there is."""
-    known = datasets(workspace, family)
-    if dataset:
-        if dataset not in known:
-            raise UsageError(f"{family}: never promoted on {dataset!r}. There is {', '.join(known) or 'none'}")
-        return dataset
-    if len(known) != 1:
-        raise UsageError(f"{family}: promoted on {', '.join(known) or 'no dataset yet'}; name one with --dataset")
-    return known[0]
-
-
 def chosen(workspace: Workspace, pipeline: str, dataset: str, version: int | None) -> tuple[ModelHistory, Promotion]:
     """Return the version that is meant, the champion if none is named, and say which it is."""
     family = families.find(pipeline).name
-    history = read_history(workspace, family, _one(workspace, family, dataset))
+    history = read_history(workspace, family, chosen_dataset(workspace, family, dataset))
     promotion = history.version(version)
     serves = ", the champion" if promotion is history.champion else ""
     entry = promotion.entry
@@ -64,7 +51,7 @@ def champion(pipeline: str, dataset: str, root: Workspace) -> None:
     Where a promotion died before the pointer and the aliases followed the ledger, they do now.
     """
     family = families.find(pipeline).name
-    known = [_one(root, family, dataset)] if dataset else datasets(root, family)
+    known = [chosen_dataset(root, family, dataset)] if dataset else datasets(root, family)
     if not known:
         click.echo(f"{family}: no champion yet. 'qf run {pipeline}' trains and judges one")
     for name in known:
@@ -84,4 +71,4 @@ def champion(pipeline: str, dataset: str, root: Workspace) -> None:
 def rollback(pipeline: str, dataset: str, root: Workspace) -> None:
     """Return PIPELINE to the champion before this one; the ledger keeps both facts."""
     family = families.find(pipeline).name
-    _tell(roll_back(root, family, _one(root, family, dataset), clock=system_clock))
+    _tell(roll_back(root, family, chosen_dataset(root, family, dataset), clock=system_clock))

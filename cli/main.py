@@ -13,6 +13,7 @@ COMMANDS = {
     "monthly": ("cli.monthly", "Train regime and health on fresh data, judge both, publish the champions."),
     "train": ("cli.train", "Train one model from a parquet file of ready features, without a judge."),
     "champion": ("cli.champion", "Show which model serves, and since when."),
+    "card": ("cli.card", "Print the model card of a version, or of what a run judged."),
     "rollback": ("cli.champion", "Return to the champion before this one."),
     "lineage": ("cli.lineage", "Walk from a promoted version to the files that were read for it; check every link."),
     "replay": ("cli.replay", "Judge a promoted version once more, from the bars on, and compare every number."),

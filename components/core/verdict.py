@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 import pydantic
 from cryptography.exceptions import InvalidSignature
+from pydantic import NonNegativeInt
 
 from components.core.config import Config
 from components.core.errors import ArtifactError, PromotionRefusedError
 from components.core.files import canonical_json, read_json, write_json
-from components.core.judge import JudgeConfig
+from components.core.judge import JudgeConfig, ZoneName
 from components.core.keys import private_key, public_key
 
 FORMAT = 2
@@ -39,6 +40,8 @@ class GateResult(Config):
     """One-sided upper confidence bound."""
     bound: float
     """The line to clear."""
+    zone: ZoneName = "test"
+    """Whose rows were asked."""
     side: Literal["above", "below"]
     """On which side of the bound the metric has to lie."""
     outcome: Outcome
@@ -95,6 +98,8 @@ class Verdict(Config):
     """Digest of the champion that it was compared with, if there was one."""
     ledger_length: int
     """Entries in the ledger of promotions when it was judged: after any promotion or rollback it is out of date."""
+    num_trials: NonNegativeInt = 0
+    """Models that were looked at on days of this test zone so far, this one among them; 0 where nothing was judged."""
     judge: JudgeConfig
     """The gates and costs that were applied."""
     run_key: str

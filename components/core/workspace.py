@@ -68,6 +68,14 @@ class Workspace:
         """The promotions of one registered model: the truth that aliases are derived from."""
         return Ledger(self.root / "ledger" / "promotions" / family / slug(dataset, what="dataset"))
 
+    def trials(self, family: str, dataset: str) -> Ledger:
+        """Every model that was looked at, on which days, and how good it looked."""
+        return Ledger(self.root / "ledger" / "trials" / family / slug(dataset, what="dataset"))
+
+    def holdouts(self, family: str, dataset: str) -> Ledger:
+        """Every opening of a sealed holdout: for which bundle, and which days."""
+        return Ledger(self.root / "ledger" / "holdouts" / family / slug(dataset, what="dataset"))
+
     @property
     def feast(self) -> Path:
         """The registry and the online store of the features."""

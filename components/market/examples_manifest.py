@@ -1,9 +1,15 @@
-"""What ``assemble`` writes and every trainer checks: the manifest beside ``examples.parquet``."""
+"""What ``assemble`` writes and every trainer checks: the names of the files, and the manifest beside them."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from components.core.files import digest_of
+
+TABLE = "examples.parquet"
+"""All zones but the holdout: what a trainer may read."""
+
+SEALED = "holdout.parquet"
+"""The rows of the holdout, where the recipe has one."""
 
 _NOT_IDENTITY = frozenset({"digest", "source", "snapshot_seal"})
 

@@ -4,9 +4,10 @@ from html import escape
 
 from components.core.page import DASH, page, text, tiles
 from components.core.verdict import GateResult, Outcome
+from components.validate.attribution_page import attribution_figures
 from components.validate.charts import interval_mark
-from components.validate.gates import times_needed
 from components.validate.sections import FORMS, Findings, data_section, origin_table, training_figure
+from components.validate.wishes import wish
 
 _CLASS: dict[Outcome, str] = {"pass": "pass", "fail": "fail", "insufficient evidence": "open"}
 _HEADLINE: dict[Outcome, str] = {
@@ -33,7 +34,7 @@ def render(findings: Findings) -> str:
         f"<h2>Data</h2>{data_section(findings)}<h2>Origin</h2>{origin_table(findings)}"
         "<footer><p>Intervals are one-sided bounds of a stationary block bootstrap over decision times, all symbols "
         f"of a time together, {verdict.judge.bootstrap_samples:,} resamples, {verdict.judge.confidence:.0%} each. "
-        "The signed verdict lies beside this page in verdict.json; the page is a view of it.</p></footer>"
+        "The signed verdict lies beside this page in verdict.json; page and model card are views of it.</p></footer>"
     )
     return page(f"{headline[2:]} · {heading}", body)
 
@@ -73,32 +74,15 @@ def _gates(findings: Findings) -> str:
 
 def _wishes(findings: Findings) -> str:
     """Say what would have to be true for a pass."""
-    num_times = findings.zone.num_times
-    wishes: list[str] = []
-    for gate in findings.verdict.gates:
-        form = FORMS.get(gate.metric, ".4g")
-        clear = f"{gate.title} Its {'lower' if gate.side == 'above' else 'upper'} bound must be " + (
-            f"{'above' if gate.side == 'above' else 'at most'} {gate.bound:g}"
-        )
-        needed = times_needed(gate, num_times)
-        if gate.outcome == "pass":
-            continue
-        if gate.value is None:
-            wishes.append(f"{gate.title} {gate.reason}")
-        elif needed is not None:
-            wishes.append(
-                f"{clear}. If {text(gate.value, form)} is the true value, about {needed:,} decision times would show "
-                f"it; there are {num_times:,}."
-            )
-        else:
-            wishes.append(f"{clear}; even the estimate, {text(gate.value, form)}, is on the other side.")
+    gates, num_times = findings.verdict.gates, findings.zone.num_times
+    wishes = [wish(gate, num_times) for gate in gates if gate.outcome != "pass"]
     if not wishes:
         return ""
-    items = "".join(f"<li>{escape(wish)}</li>" for wish in wishes)
+    items = "".join(f"<li>{escape(words)}</li>" for words in wishes)
     return f"<h2>What would have to be true for a pass</h2><ul>{items}</ul>"
 
 
 def _evidence(findings: Findings) -> str:
-    if findings.usable and findings.zone.num_rows:
-        return findings.evidence.body(findings)
-    return f"<h2>Training</h2><div class=grid>{training_figure(findings)}</div>"
+    if findings.shown:
+        return f"{findings.evidence.body(findings)}<h2>Features</h2>{attribution_figures(findings.attribution)}"
+    return f'<h2>Training</h2><div class="grid">{training_figure(findings)}</div>'

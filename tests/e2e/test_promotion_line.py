@@ -19,10 +19,12 @@ def test_the_planted_signal_is_promoted_once_and_can_be_rolled_back(tmp_path_fac
     assert line.facts("one", "promote")["outcome"] == "promoted"
     shown = line.qf("champion", "price-action").stdout
     assert line.facts("one", "train")["digest"][:12] in shown
+    [card] = line.root.glob("models/price_action/*/*.evidence/model_card.md")
+    assert line.qf("card", "price-action").stdout == line.qf("card", "price-action", "1").stdout == card.read_text()
     assert line.qf(*SMOKE, "--run-key", "two").returncode == 0
     assert line.facts("two", "train")["digest"] == line.facts("one", "train")["digest"]
     assert line.facts("two", "promote")["outcome"] == "unchanged"
-    assert len(line.ledger()) == 1
+    assert len(line.ledger("promotions")) == 1
     past = line.qf("lineage", "price-action")
     assert past.returncode == 0, past.stdout + past.stderr
     assert line.facts("one", "train")["digest"] in past.stdout
@@ -41,7 +43,7 @@ def test_the_noise_twin_is_refused(tmp_path_factory: pytest.TempPathFactory) -> 
     assert result.returncode == 0, result.stderr
     assert line.facts("noise", "validate")["outcome"] != "pass"
     assert line.facts("noise", "promote")["outcome"] == "refused"
-    assert line.ledger() == []
+    assert line.ledger("promotions") == []
 
 
 def test_sigkill_in_training_and_the_same_key_end_in_the_same_digest(tmp_path_factory: pytest.TempPathFactory) -> None:
