@@ -155,6 +155,7 @@ def origin_table(findings: Findings) -> str:
         ["Examples", verdict.examples_digest],
         ["Features", str(findings.examples.get("features_digest", DASH))],
         ["Champion", verdict.champion_digest or "none"],
+        ["Trials", f"{verdict.num_trials:,} models were judged on days of this test zone so far, with this one"],
         *([name, value] for name, value in findings.versions.items()),
     ]
     body = "".join(
