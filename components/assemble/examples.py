@@ -17,6 +17,7 @@ from components.core import family as families
 from components.core.errors import ArtifactError, DataError
 from components.core.family import Family
 from components.core.files import fresh_folder, read_json, sha256_of, write_json
+from components.core.lineage import FEATURES, carry
 from components.core.recipe import HOLDOUT, DataConfig
 from components.core.run_context import open_run
 from components.market.context import MARKET
@@ -157,6 +158,7 @@ def describe(examples: pd.DataFrame, member: Family, data: DataConfig, source: d
         "interval": source["interval"],
         "features_digest": source["digest"],
         "snapshot_digest": source["snapshot_digest"],
+        "snapshot_seal": source.get("snapshot_seal"),
         "rows": len(examples),
         "symbols": sorted(examples["symbol"].unique().tolist()),
         "bars_per_year": (len(times) - 1) / (span_s / SECONDS_PER_YEAR) if len(times) > 1 else 1.0,
@@ -211,6 +213,7 @@ def assemble(features: str, family: str, recipe: str, *, out: str, root: str, ru
             manifest["files"] = write_tables(folder, blinded(examples, config.data.horizon))
             manifest["digest"] = examples_digest(manifest)
             write_json(folder / "manifest.json", manifest)
+            carry(Path(features), FEATURES, folder)
         facts = {key: manifest[key] for key in ("digest", "rows", "service", "zones")}
         run.record(**facts, columns=len(manifest["columns"]), num_symbols=len(manifest["symbols"]))
         return {"digest": manifest["digest"], "rows": manifest["rows"], "service": manifest["service"]}

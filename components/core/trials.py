@@ -38,7 +38,9 @@ class Trial:
 
 
 def record(ledger: Ledger, trial: Trial) -> tuple[Trial, ...]:
-    """Write the trial down, unless it is there already, and return all trials, oldest first.
+    """Write the trial down, unless it is there already, and return the trials up to this one, oldest first.
+
+    Later ones do not count: whoever looks again finds what was found at first.
 
     Raises:
         ArtifactError: If the ledger's chain is broken.
@@ -47,7 +49,9 @@ def record(ledger: Ledger, trial: Trial) -> tuple[Trial, ...]:
     def entry_of(entries: list[dict[str, Any]]) -> dict[str, Any] | None:
         return None if any(trial.same_as(entry) for entry in entries) else asdict(trial)
 
-    return tuple(_trial(entry) for entry in ledger.append_if(entry_of))
+    entries = ledger.append_if(entry_of)
+    own = next(place for place, entry in enumerate(entries) if trial.same_as(entry))
+    return tuple(_trial(entry) for entry in entries[: own + 1])
 
 
 def overlapping(trials: Iterable[Trial], span: Span) -> tuple[Trial, ...]:

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.core.files import digest_of, fresh_folder, sha256_of, write_json
+from components.core.files import fresh_folder, sha256_of, write_json
+from components.core.lineage import SNAPSHOT, carry, features_digest
 from components.core.run_context import open_run
 from components.features.market_tables import companion_tables
 from components.features.tables import bar_panel
@@ -38,25 +39,37 @@ def write_features(tables: Iterable[tuple[str, pa.Table]], snapshot: dict[str, A
             "source": snapshot["source"],
             "interval": snapshot["interval"],
             "snapshot_digest": snapshot["digest"],
+            "snapshot_seal": snapshot.get("seal"),
             "files": files,
             "known": [moment.isoformat() for moment in (min(moments), max(moments))],
         }
-        manifest["digest"] = digest_of([manifest["snapshot_digest"], manifest["files"]])
+        manifest["digest"] = features_digest(manifest)
         write_json(folder / "manifest.json", manifest)
     return manifest
+
+
+def features_of(snapshot: Path, out: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Write the features of a snapshot to ``out``, registered nowhere; return their manifest and what there is to say.
+
+    Raises:
+        ArtifactError: If a file of the snapshot is missing or altered.
+    """
+    bars, facts = read_snapshot(snapshot)
+    later, panel = read_later(snapshot), bar_panel(bars)
+    versions = feature_versions(panel, bars, later, interval=facts["interval"], bar_seconds=facts["bar_seconds"])
+    companions = companion_tables(snapshot, panel, facts["interval"])
+    manifest = write_features(itertools.chain(versions, companions), facts, out)
+    carry(snapshot, SNAPSHOT, out)
+    said = {"rows": bars.num_rows, "corrections": later.num_rows, "benchmark": panel.benchmark_name}
+    return manifest, {"digest": manifest["digest"], **said}
 
 
 def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[str, Any]:
     """Write the features to ``out``, register and materialize them; return their facts."""
     with open_run("features", root=root, run_key=run_key) as run:
-        bars, facts = read_snapshot(Path(snapshot))
-        later = read_later(Path(snapshot))
-        panel = bar_panel(bars)
-        versions = feature_versions(panel, bars, later, interval=facts["interval"], bar_seconds=facts["bar_seconds"])
-        companions = companion_tables(Path(snapshot), panel, facts["interval"])
-        manifest = write_features(itertools.chain(versions, companions), facts, Path(out))
+        manifest, facts = features_of(Path(snapshot), Path(out))
         place = Place.of(run.workspace.feast, os.environ)
-        store = open_store(place, project_of(facts["dataset"]))
+        store = open_store(place, project_of(manifest["dataset"]))
         registered = apply(store, place, Path(out))
         first, last = (datetime.fromisoformat(moment) for moment in manifest["known"])
         views = [name.removesuffix(".parquet") for name in manifest["files"]]
@@ -64,12 +77,9 @@ def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[
         if not moved:
             run.log.warning("online store is newer than %s already, left as it is", last)
         result = {
-            "digest": manifest["digest"],
-            "rows": bars.num_rows,
-            "corrections": later.num_rows,
+            **facts,
             "views": [view.name for view in registered.views],
             "filled": views,
-            "benchmark": panel.benchmark_name,
             "online": "filled" if moved else "newer already",
         }
         run.record(**result)

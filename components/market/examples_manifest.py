@@ -11,9 +11,9 @@ TABLE = "examples.parquet"
 SEALED = "holdout.parquet"
 """The rows of the holdout, where the recipe has one."""
 
-_NOT_IDENTITY = frozenset({"digest", "source"})
+_NOT_IDENTITY = frozenset({"digest", "source", "snapshot_seal"})
 
 
 def examples_digest(manifest: Mapping[str, Any]) -> str:
-    """Return the identity of a set of examples: all that its manifest says, save the place the data came from."""
+    """Return the identity of a set of examples: all that its manifest says, save where and when the data was read."""
     return digest_of({key: value for key, value in manifest.items() if key not in _NOT_IDENTITY})

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from components.core.judge import JudgeConfig
+from components.trading.calibration import quantile_codes, weighted_calibration_error
 from components.trading.statistics import Array, class_log_loss_rows
 from components.validate.case import Questions
 from components.validate.measures import Measured, Quantity, longest_block, mean_excess, shifted_share, value_of
@@ -117,12 +118,6 @@ def macro_f1_lift(zone: ClassZone) -> Quantity:
     )
 
 
-def bins_of(confidence: Array) -> Index:
-    """Return for each row its bin among at most ``NUM_BINS``, cut at quantiles; equal confidence, equal bin."""
-    cuts = np.unique(np.quantile(confidence, np.linspace(0, 1, NUM_BINS + 1)[1:-1]))
-    return np.searchsorted(cuts, confidence, side="right")
-
-
 def calibration_error(zone: ClassZone) -> Quantity:
     """Return the expected calibration error of the likeliest class (Guo et al. 2017).
 
@@ -131,9 +126,9 @@ def calibration_error(zone: ClassZone) -> Quantity:
     """
     confidence = zone.predictions.probability.max(axis=1)
     right = zone.said == zone.predictions.label
-    gaps = by_class(zone, bins_of(confidence), confidence - right, num=NUM_BINS)
+    gaps = by_class(zone, quantile_codes(confidence, num_bins=NUM_BINS), confidence - right, num=NUM_BINS)
     note = f"confidence {confidence.mean():.3f}, accuracy {right.mean():.3f}"
-    return Quantity(lambda weights: np.abs(weights @ gaps).sum(axis=-1) / (weights @ zone.rows_per_time), note)
+    return Quantity(lambda weights: weighted_calibration_error(weights, gaps, zone.rows_per_time), note)
 
 
 def excess_loss(zone: ClassZone, champion: ClassZone) -> Quantity:

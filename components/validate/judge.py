@@ -1,6 +1,5 @@
 """Judge a bundle: predict the test zone, ask the gates, sign the verdict, write the report."""
 
-import json
 import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -11,19 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from components.core.bundle import Bundle
+from components.core.code import code_digest
 from components.core.errors import ArtifactError
 from components.core.family import Family
-from components.core.files import atomic_file, digest_of, read_json, write_json
+from components.core.files import digest_of, read_json
 from components.core.judge import JudgeConfig
+from components.core.lineage import EXAMPLES, carry
 from components.core.recipe import HOLDOUT
 from components.core.run_context import RunContext
 from components.core.span import Span
 from components.core.trials import Trial, overlapping, record
-from components.core.verdict import VERDICT, GateResult, Outcome, Verdict, write
+from components.core.verdict import GateResult, Outcome, Verdict
+from components.validate.attribution import attribute
 from components.validate.gates import evaluate, overall
 from components.validate.holdout import Opening, ask_holdout
 from components.validate.kinds import Kind, Table, kind_asked, kind_of
-from components.validate.report import render
+from components.validate.published import publish
 from components.validate.sections import Findings
 from components.validate.zone import Rows
 
@@ -40,17 +42,42 @@ def judge(
     config: JudgeConfig,
     family: Family,
     champion: Bundle | None,
+    ledger_length: int = 0,
     threads: int = 1,
 ) -> Verdict:
-    """Return the verdict; write ``verdict.json`` (signed), ``metrics.json`` and ``report.html`` to ``out``.
+    """Return the verdict; write what ``publish`` does to ``out``.
+
+    The manifests of the examples, and of what they were made of, are copied beside it. As in ``weigh``.
+    """
+    findings = weigh(
+        bundle, examples, run, config=config, family=family, champion=champion, ledger_length=ledger_length,
+        threads=threads,
+    )  # fmt: skip
+    carry(examples, EXAMPLES, out)
+    publish(findings, bundle, out, run)
+    return findings.verdict
+
+
+def weigh(
+    bundle: Bundle,
+    examples: Path,
+    run: RunContext,
+    *,
+    config: JudgeConfig,
+    family: Family,
+    champion: Bundle | None,
+    ledger_length: int = 0,
+    threads: int = 1,
+) -> Findings:
+    """Return the verdict, unsigned, and everything behind it.
 
     Anything that offers ``predict(bundle, examples, zone=, threads=)`` and returns one of the tables of
     ``components/market/predictions.py`` can be judged. Of classes and scores the training zone is predicted too:
     its labels are what the peers of the gates learn from.
     Before any gate is asked, the bundle is written into the ledger of trials; before the holdout is, which is when
-    every other gate has passed, into that of the openings.
-    The verdict is written last; the report is copied to the run's folder. Examples without a test
-    zone give insufficient evidence.
+    every other gate has passed, into that of the openings: whoever weighs the same again adds nothing to either.
+    Examples without a test zone give insufficient evidence. ``ledger_length`` is that of the promotions whose
+    champion this is.
 
     Raises:
         ArtifactError: If the bundle was trained on other examples, whose test zone may be another, or if a
@@ -64,28 +91,37 @@ def judge(
     results = _ask(bundle, heard, say, trials=trials, manifest=manifest, run=run, config=config)
     zone = heard.zone
     evidence = heard.kind.evidence(zone, heard.past_zone, config, bars_per_year=float(manifest["bars_per_year"]))
+    worth = None
+    if not zone.defect() and zone.num_rows:
+        worth = attribute(bundle, examples, zone=TEST, seed=config.seed, threads=threads)
     outcome = overall(results)
     verdict = Verdict(
         verdict=outcome,
         reason=_reason(outcome, results, zone, itself=rival is not None and rival.digest == bundle.digest),
         gates=results,
-        metrics=evidence.metrics(TEST),
+        metrics=evidence.metrics(TEST) | (worth.measurements(TEST) if worth else {}),
         family=family.name,
+        dataset=manifest["dataset"],
         bundle_digest=bundle.digest,
-        examples_digest=manifest["digest"],
         recipe_digest=digest_of(bundle.manifest["config"]),
+        examples_digest=manifest["digest"],
+        features_digest=manifest["features_digest"],
+        snapshot_digest=manifest["snapshot_digest"],
+        snapshot_seal=manifest["snapshot_seal"],
+        code_digest=code_digest(),
+        python=platform.python_version(),
+        numpy=metadata.version("numpy"),
         champion_digest=champion.digest if champion else None,
+        ledger_length=ledger_length,
         num_trials=len(trials),
         judge=config,
         run_key=run.run_key,
         created=run.clock().isoformat(timespec="seconds"),
     )
-    findings = Findings(
+    return Findings(
         verdict=verdict, title=family.title, zone=zone, evidence=evidence, usable=not zone.defect(),
-        examples=manifest, history=_history(bundle), versions=_versions(bundle),
+        examples=manifest, attribution=worth, history=_history(bundle), versions=_versions(bundle),
     )  # fmt: skip
-    _publish(findings, out, run)
-    return verdict
 
 
 @dataclass(frozen=True)
@@ -191,18 +227,6 @@ def _manifest_of(bundle: Bundle, examples: Path) -> dict[str, Any]:
             "Judge it on the examples of its own run: only their test zone is sure to be unseen"
         )
     return manifest
-
-
-def _publish(findings: Findings, out: Path, run: RunContext) -> None:
-    """Write metrics and report, and last, signed, the verdict: once it is there, everything is."""
-    verdict = findings.verdict
-    write_json(out / "metrics.json", json.loads(verdict.model_dump_json())["metrics"])
-    page = render(findings).encode()
-    for path in (out / "report.html", run.folder / "report.html"):
-        with atomic_file(path) as file:
-            file.write(page)
-    write(out / VERDICT, verdict, run.workspace.signing_key)
-    run.log.info("%s: %s", verdict.verdict, verdict.reason)
 
 
 def _reason(outcome: Outcome, results: Sequence[GateResult], zone: Rows[Any], *, itself: bool) -> str:

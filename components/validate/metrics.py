@@ -2,30 +2,15 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from components.core.verdict import Measurement
 from components.trading.backtest import Book
+from components.trading.calibration import Bin, reliability_curve
 from components.trading.confusion import Confusion
-from components.trading.statistics import Array, auc, log_loss_rows, wilson_interval
+from components.trading.statistics import auc, log_loss_rows
 from components.validate.zone import Zone
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Rows of similar probability, and how often what was said came."""
-
-    probability: float
-    """Mean of the probabilities."""
-    share: float
-    """Share of the rows on which it came."""
-    lower: float
-    """Wilson bound of the share."""
-    upper: float
-    """Wilson bound of the share."""
-    num_rows: int
 
 
 def confusion(zone: Zone) -> Confusion:
@@ -33,27 +18,39 @@ def confusion(zone: Zone) -> Confusion:
     return Confusion.of(zone.signal, zone.predictions.label == 1)
 
 
+def roc(zone: Zone, *, max_points: int = 101) -> dict[str, list[float]]:
+    """Return false and true positive rate (``fpr``, ``tpr``) by ``threshold``, from nothing said to everything.
+
+    Thresholds are evenly spread over the ranks of the probabilities. Without both labels the curve is empty.
+    """
+    table = zone.predictions
+    order = np.argsort(-table.probability, kind="stable")
+    ups = np.cumsum(table.label[order])
+    if not 0 < ups[-1] < ups.size:
+        return {"fpr": [], "tpr": [], "threshold": []}
+    ordered = table.probability[order]
+    last = np.flatnonzero(np.r_[ordered[1:] != ordered[:-1], True])  # of equal probabilities all are said, or none
+    kept = last[np.unique(np.linspace(0, last.size - 1, min(last.size, max_points - 1)).round().astype(np.intp))]
+    above = np.nextafter(max(1.0, float(ordered[0])), 2.0)
+    return {
+        "fpr": [0.0, *((kept + 1 - ups[kept]) / (ups.size - ups[-1])).tolist()],
+        "tpr": [0.0, *(ups[kept] / ups[-1]).tolist()],
+        "threshold": [float(above), *ordered[kept].tolist()],
+    }
+
+
 def reliability(zone: Zone, *, num_bins: int = 10) -> list[Bin]:
     """Return bins of equal numbers of rows, from low to high probability."""
-    return bins_of(zone.predictions.probability, zone.predictions.label, num_bins=num_bins)
-
-
-def bins_of(probability: Array, happened: Array, *, num_bins: int) -> list[Bin]:
-    """Return bins of equal numbers of rows, from low to high probability; ``happened`` is 1 or 0."""
-    order = np.argsort(probability, kind="stable")
-    parts = [part for part in np.array_split(order, num_bins) if part.size]
-    bins: list[Bin] = []
-    for part in parts:
-        count = int(happened[part].sum())
-        lower, upper = wilson_interval(count, part.size)
-        bins.append(Bin(float(probability[part].mean()), count / part.size, lower, upper, part.size))
-    return bins
+    return reliability_curve(zone.predictions.probability, zone.predictions.label, num_bins=num_bins)
 
 
 def measure(
     zone: Zone, book: Book, baseline: Book, *, name: str, bars_per_year: float, usable: bool
 ) -> dict[str, Measurement]:
-    """Return all metrics of the zone called ``name``; all null if the predictions are not ``usable``."""
+    """Return all metrics of the zone called ``name``; all null if the predictions are not ``usable``.
+
+    ``mse`` and ``mae`` are of the probability against what came: the first is the Brier score.
+    """
     table, counts = zone.predictions, confusion(zone)
     numbers: dict[str, float] = {
         "rows": zone.num_rows,
@@ -70,6 +67,8 @@ def measure(
             "base_rate": counts.base_rate,
             "auc": auc(table.label, table.probability),
             "log_loss": float(log_loss_rows(table.label, table.probability).mean()),
+            "mse": float(((table.probability - table.label) ** 2).mean()),
+            "mae": float(np.abs(table.probability - table.label).mean()),
         }
         numbers |= book.summary(bars_per_year=bars_per_year)
         held = baseline.summary(bars_per_year=bars_per_year)

@@ -25,9 +25,10 @@ def test_a_trial_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_looking_again_at_a_bundle_on_the_same_examples_is_the_same_trial(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     others = [replace(TRIAL, examples="e2"), replace(TRIAL, bundle="b2"), replace(TRIAL, kind="tune")]
-    for trial in [TRIAL, replace(TRIAL, run_key="r2", score=0.3), *others, *others]:
+    for trial in [TRIAL, replace(TRIAL, run_key="r2", score=0.3), *others, *reversed(others), *others]:
         trials = record(ledger, trial)
     assert trials == (TRIAL, *others)
+    assert record(ledger, TRIAL) == (TRIAL,), "later trials do not change what was found at first"
 
 
 @pytest.mark.parametrize(

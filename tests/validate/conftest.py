@@ -178,6 +178,8 @@ class Bench:
         manifest = {
             "digest": digest,
             "features_digest": "f" * 64,
+            "snapshot_digest": "a" * 64,
+            "snapshot_seal": "b" * 64,
             "columns": ["open", "close", "rsi_14"],
             "bars_per_year": 252.0,
             "window": 64,
