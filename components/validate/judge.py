@@ -22,9 +22,11 @@ from components.core.span import Span
 from components.core.trials import Trial, overlapping, record
 from components.core.verdict import GateResult, Outcome, Verdict
 from components.validate.attribution import attribute
+from components.validate.case import Answer
 from components.validate.gates import evaluate, overall
 from components.validate.holdout import Opening, ask_holdout
 from components.validate.kinds import Kind, Table, kind_asked, kind_of
+from components.validate.parity import parity
 from components.validate.published import publish
 from components.validate.sections import Findings
 from components.validate.zone import Rows
@@ -88,7 +90,8 @@ def weigh(
     say = partial(_say, family=family, examples=examples, manifest=manifest, threads=threads)
     heard = _hear(bundle, rival, say, config=config)
     trials = _record(bundle, heard, manifest, run, config=config)
-    results = _ask(bundle, heard, say, trials=trials, manifest=manifest, run=run, config=config)
+    same = parity(bundle, examples, heard.tested, family, threads=threads)
+    results = _ask(bundle, heard, say, trials=trials, same=same, manifest=manifest, run=run, config=config)
     zone = heard.zone
     evidence = heard.kind.evidence(zone, heard.past_zone, config, bars_per_year=float(manifest["bars_per_year"]))
     worth = None
@@ -199,6 +202,7 @@ def _ask(
     say: Callable[[Bundle, str], Table | None],
     *,
     trials: tuple[Trial, ...],
+    same: Answer | None,
     manifest: Mapping[str, Any],
     run: RunContext,
     config: JudgeConfig,
@@ -207,8 +211,9 @@ def _ask(
     bars_per_year = float(manifest["bars_per_year"])
     scores = tuple(trial.score for trial in trials if trial.score is not None)
     results = evaluate(
-        heard.tested, config, bars_per_year=bars_per_year, champion=heard.champion, past=heard.past, trial_scores=scores
-    )
+        heard.tested, config, bars_per_year=bars_per_year, champion=heard.champion, past=heard.past,
+        trial_scores=scores, parity=same,
+    )  # fmt: skip
     return results + ask_holdout(
         lambda: say(bundle, HOLDOUT) or heard.kind.nothing,
         Opening.of(bundle, manifest, config, run_key=run.run_key),
