@@ -4,7 +4,8 @@
 
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 
 from components.core.files import digest_of, fresh_folder, sha256_of, write_json
 from components.core.run_context import open_run
+from components.features.foresight import foresight
 from components.features.market_tables import companion_tables
 from components.features.tables import bar_panel
 from components.features.versions import feature_versions
@@ -23,8 +25,17 @@ from feature_repo.place import Place, project_of
 from feature_repo.store import apply, materialize, open_store
 
 
-def write_features(tables: Iterable[tuple[str, pa.Table]], snapshot: dict[str, Any], out: Path) -> dict[str, Any]:
-    """Write one parquet file per feature view and their manifest to ``out``; return the manifest."""
+def write_features(
+    tables: Iterable[tuple[str, pa.Table]],
+    snapshot: dict[str, Any],
+    out: Path,
+    *,
+    lookahead: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write one parquet file per feature view and their manifest to ``out``; return the manifest.
+
+    ``lookahead`` is what ``foresight`` says of the code that made the tables; without it no model of them passes.
+    """
     with fresh_folder(out) as folder:
         files: dict[str, str] = {}
         moments: list[datetime] = []
@@ -39,6 +50,7 @@ def write_features(tables: Iterable[tuple[str, pa.Table]], snapshot: dict[str, A
             "interval": snapshot["interval"],
             "snapshot_digest": snapshot["digest"],
             "files": files,
+            "lookahead": lookahead,
             "known": [moment.isoformat() for moment in (min(moments), max(moments))],
         }
         manifest["digest"] = digest_of([manifest["snapshot_digest"], manifest["files"]])
@@ -46,17 +58,37 @@ def write_features(tables: Iterable[tuple[str, pa.Table]], snapshot: dict[str, A
     return manifest
 
 
+@dataclass(frozen=True)
+class Computed:
+    """The features of one snapshot, written."""
+
+    manifest: dict[str, Any]
+    rows: int
+    corrections: int
+    benchmark: str
+
+
+def compute_features(snapshot: Path, out: Path) -> Computed:
+    """Write the features of a snapshot to ``out``, and whether the code that made them sees the future."""
+    bars, facts = read_snapshot(snapshot)
+    later = read_later(snapshot)
+    panel = bar_panel(bars)
+    versions = feature_versions(panel, bars, later, interval=facts["interval"], bar_seconds=facts["bar_seconds"])
+    companions = companion_tables(snapshot, panel, facts["interval"])
+    seen = foresight(bars, facts["interval"])
+    manifest = write_features(itertools.chain(versions, companions), facts, out, lookahead=seen)
+    return Computed(manifest, bars.num_rows, later.num_rows, panel.benchmark_name)
+
+
 def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[str, Any]:
     """Write the features to ``out``, register and materialize them; return their facts."""
     with open_run("features", root=root, run_key=run_key) as run:
-        bars, facts = read_snapshot(Path(snapshot))
-        later = read_later(Path(snapshot))
-        panel = bar_panel(bars)
-        versions = feature_versions(panel, bars, later, interval=facts["interval"], bar_seconds=facts["bar_seconds"])
-        companions = companion_tables(Path(snapshot), panel, facts["interval"])
-        manifest = write_features(itertools.chain(versions, companions), facts, Path(out))
+        computed = compute_features(Path(snapshot), Path(out))
+        manifest = computed.manifest
+        for finding in manifest["lookahead"]["findings"]:
+            run.log.warning("%s", finding["problem"])
         place = Place.of(run.workspace.feast, os.environ)
-        store = open_store(place, project_of(facts["dataset"]))
+        store = open_store(place, project_of(manifest["dataset"]))
         registered = apply(store, place, Path(out))
         first, last = (datetime.fromisoformat(moment) for moment in manifest["known"])
         views = [name.removesuffix(".parquet") for name in manifest["files"]]
@@ -65,11 +97,11 @@ def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[
             run.log.warning("online store is newer than %s already, left as it is", last)
         result = {
             "digest": manifest["digest"],
-            "rows": bars.num_rows,
-            "corrections": later.num_rows,
+            "rows": computed.rows,
+            "corrections": computed.corrections,
             "views": [view.name for view in registered.views],
             "filled": views,
-            "benchmark": panel.benchmark_name,
+            "benchmark": computed.benchmark,
             "online": "filled" if moved else "newer already",
         }
         run.record(**result)

@@ -4,6 +4,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from components.core.files import atomic_file, digest_of, read_json, write_json
 from components.core.judge import JudgeConfig
 from components.core.run_context import RunContext
 from components.core.verdict import VERDICT, GateResult, Outcome, Verdict, write
+from components.validate.causality import answer_causality, feature_causality
 from components.validate.gates import evaluate, overall
 from components.validate.kinds import Kind, Table, kind_asked, kind_of
 from components.validate.report import render
@@ -52,6 +54,11 @@ def judge(
     heard = _hear(bundle, rival, examples, manifest, config=config, family=family, threads=threads)
     bars_per_year, zone = float(manifest["bars_per_year"]), heard.kind.zone(heard.tested)
     results = evaluate(heard.tested, config, bars_per_year=bars_per_year, champion=heard.champion, past=heard.past)
+    say = partial(family.module("predict").predict, bundle, zone=TEST, threads=threads)
+    results += (
+        feature_causality(manifest, family),
+        answer_causality(zone, say, examples, manifest, seed=config.seed),
+    )
     past = heard.kind.zone(heard.past) if heard.past else None
     evidence = heard.kind.evidence(zone, past, config, bars_per_year=bars_per_year)
     outcome = overall(results)

@@ -8,6 +8,8 @@ from statistics import NormalDist
 from types import ModuleType
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from components.core.bundle import Bundle, seal
@@ -157,7 +159,21 @@ class Bench:
             first, last = (str(day)[:10] for day in predictions.timestamp[[0, -1]])
             times = np.unique(predictions.timestamp).size
             zones["test"] = {"rows": predictions.label.size, "timestamps": times, "first": first, "last": last}
+        table = pa.table(
+            {
+                "timestamp": np.arange(9).astype("datetime64[D]").astype("datetime64[us]"),
+                "open": np.ones(9),
+                "close": np.ones(9),
+                "rsi_14": np.ones(9),
+                "label": np.ones(9),
+                "zone": ["test"] * 9,
+            }
+        )
+        folder.mkdir(exist_ok=True)
+        pq.write_table(table, folder / "examples.parquet")
         manifest = {
+            "files": {},
+            "lookahead": {"views": [], "checked": "nothing", "findings": []},
             "digest": "e" * 64,
             "features_digest": "f" * 64,
             "columns": ["open", "close", "rsi_14"],

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from report_page import Page
 
@@ -56,7 +57,7 @@ def test_judging_twice_gives_the_same_bytes(bench, make_zone) -> None:
 def test_a_guessing_bundle_is_not_passed_and_the_reason_names_a_gate(bench, make_zone) -> None:
     verdict = run_judge(bench, make_zone(skill=0.0, seed=1))
     assert verdict.verdict == "fail"
-    assert re.search(r"\d of 5 gates failed\. .+ No: ", verdict.reason)
+    assert re.search(r"\d of 7 gates failed\. .+ No: ", verdict.reason)
 
 
 def test_examples_without_a_test_zone_are_insufficient_evidence_with_a_report(bench) -> None:
@@ -82,7 +83,7 @@ def test_broken_predictions_still_get_a_failing_verdict_and_a_report(bench, make
 def test_the_champion_is_compared_and_named(bench, make_zone) -> None:
     verdict = run_judge(bench, make_zone(skill=0.35), champion=True)
     assert verdict.champion_digest == bench.bundle("champion").digest
-    assert verdict.gates[-1].metric == "champion_log_loss"
+    assert verdict.gates[-3].metric == "champion_log_loss"
     alone = JudgeConfig(bootstrap_samples=200, compare_with_champion=False)
     unasked = run_judge(bench, make_zone(skill=0.35), champion=True, config=alone)
     assert unasked.champion_digest == bench.bundle("champion").digest  # promotion is bound to it all the same
@@ -151,7 +152,10 @@ def test_text_from_outside_is_escaped(bench, make_zone) -> None:
     evil = "<script>alert(1)</script>\"'&"
     for key in ("source", "dataset"):
         manifest[key] = evil
-    manifest["symbols"], manifest["columns"] = [evil], [evil]
+    manifest["symbols"], manifest["columns"] = [evil], ["open", evil]
+    pq.write_table(
+        pq.read_table(folder / "examples.parquet").append_column(evil, [[1.0] * 9]), folder / "examples.parquet"
+    )
     manifest["zones"][evil] = {"rows": 1, "timestamps": 1, "first": "2019-01-01", "last": "2019-01-02"}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     judge(
