@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from components.core import bundle as bundles
-from components.core import family as families
 from components.core import registry
 from components.core.bundle import Bundle
 from components.core.clock import Clock
@@ -13,7 +12,6 @@ from components.core.errors import LedgerRaceError, PromotionRefusedError
 from components.core.files import atomic_file, file_lock, fresh_folder, write_json
 from components.core.registry import ModelHistory
 from components.core.run_context import open_run
-from components.core.standard import shortfalls, standard_of
 from components.core.verdict import VERDICT, Verdict, public_path, read_verified
 from components.core.workspace import Workspace
 from components.promote import tracking
@@ -41,16 +39,13 @@ def enter(
     Doing it twice is doing it once.
 
     Raises:
-        PromotionRefusedError: If the verdict is no pass, is for another bundle, or its judge asked for less than the
-            family's own.
+        PromotionRefusedError: If the verdict is no pass or is for another bundle.
         LedgerRaceError: If the champion changed after the bundle was judged against it.
     """
     check(bundle, verdict)
     if verdict.verdict != "pass":
         raise PromotionRefusedError(f"the verdict is {verdict.verdict!r}; only 'pass' is promoted")
     family = bundle.manifest["family"]
-    if less := shortfalls(verdict.judge, standard_of(families.find(family))):
-        raise PromotionRefusedError(f"the judge asked for less than {family}'s own: {'; '.join(less)}. Judge it anew")
     model = workspace.model(family, dataset)
     with file_lock(model / "promotion.lock", f"run {run_key}", wait_s=LOCK_WAIT_S):
         before = registry.history(workspace, family, dataset)

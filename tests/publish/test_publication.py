@@ -15,11 +15,10 @@ import fsspec
 import pytest
 
 from components.core import bundle as bundles
-from components.core import family as families
 from components.core import registry
 from components.core.bundle import Bundle
 from components.core.errors import ArtifactError, DataError, EnvironmentMissingError, PromotionRefusedError, UsageError
-from components.core.standard import standard_of
+from components.core.judge import JudgeConfig
 from components.core.verdict import Verdict, write
 from components.core.workspace import Workspace
 from components.promote.promotion import enter
@@ -46,7 +45,7 @@ def promoted(workspace: Workspace, family: str, folder: Path, weight: int = 1) -
         "verdict": "pass", "reason": "because", "gates": [], "family": family, "bundle_digest": bundle.digest,
         "metrics": {name: {"zone": "test", "value": value} for name, value in METRICS[family].items()},
         "examples_digest": "e", "recipe_digest": "r", "champion_digest": before.bundle if before else None,
-        "judge": json.loads(standard_of(families.find(family)).canonical()), "run_key": "k", "created": NOW.isoformat(),
+        "judge": json.loads(JudgeConfig().canonical()), "run_key": "k", "created": NOW.isoformat(),
     }  # fmt: skip
     verdict = Verdict.parse(values, name="test")
     after = enter(workspace, bundle, verdict, dataset="real", run_key="k", clock=lambda: NOW)
