@@ -1,12 +1,15 @@
 """``qf gates``."""
 
+import json
 import os
+import tempfile
 from functools import partial
 from pathlib import Path
 
 import click
 
 from components.core import family as families
+from components.core.files import write_json
 
 _OUT = click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path(".quantfoundry/gates"), show_default=True,
@@ -17,6 +20,22 @@ _OUT = click.option(
 @click.group()
 def gates() -> None:
     """Judge the judge: plant bad models, count wrong verdicts. Exit 0 if the gates hold, 1 if they do not."""
+
+
+@gates.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the matrix as JSON.")
+@_OUT
+def drill(*, as_json: bool, out: Path) -> None:
+    """Plant a leaking, a random, an overfit, a forged and other bad models: all must be refused, the good one not."""
+    from pipelines.drill import drill as carry_out  # noqa: PLC0415 - help need not wait for it
+
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out) as folder:
+        matrix = carry_out(Path(folder), on_attempt=lambda done: click.echo(f"{done.plant}: {done.outcome}", err=True))
+    facts = [attempt.facts() for attempt in matrix.attempts]
+    write_json(out / "drill.json", {"held": matrix.held, "attempts": facts})
+    click.echo(json.dumps(facts, indent=2) if as_json else matrix.text())
+    click.get_current_context().exit(0 if matrix.held else 1)
 
 
 @gates.command()

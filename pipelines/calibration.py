@@ -139,13 +139,13 @@ def study_of(family: Family, *, num_markets: int, seed: int, out: Path) -> Study
 
 def judge_one(*, family: str, recipe: str, kind: str, source: str) -> Facts:
     """Return what the judge says of a model of one market."""
-    from pipelines.proving import Ground, prove  # noqa: PLC0415 - loads torch and Feast
+    from pipelines.proving import prove  # noqa: PLC0415 - loads torch and Feast
 
     member = families.find(family)
     before = time.process_time()
     with tempfile.TemporaryDirectory() as scratch:
         config = member.config.parse_json(recipe, name="recipe")
-        verdict = prove(Ground(Path(scratch)), member, config, source)
+        verdict = prove(Path(scratch), member, config, source)
     gates = {gate.metric: gate.outcome for gate in verdict.gates}
     facts: Facts = {"kind": kind, "source": source, "verdict": verdict.verdict, "gates": gates}
     return facts | {"cpu_s": round(time.process_time() - before, 2)}

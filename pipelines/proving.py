@@ -7,65 +7,79 @@ import contextlib
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from components.assemble.examples import assemble
+from components.core import bundle as bundles
 from components.core.family import Family
 from components.core.files import read_json
 from components.core.recipe import RecipeConfig
+from components.core.run_context import open_run
 from components.core.verdict import VERDICT, Verdict, public_path, read_verified
 from components.core.workspace import Workspace
 from components.features.materialize import compute_features
+from components.features.tables import Tables, feature_tables
 from components.ingest import MAX_RESTATED
 from components.ingest.snapshot import ingest
+from components.promote import promotion
 from components.train.fit import fit
+from components.validate.judge import judge as weigh
 from components.validate.step import validate
 from pipelines.local import StepFailedError
 
-RUN_KEY, DATASET = "proving", "proving"
+RUN_KEY = "proving"
 
 
 @dataclass(frozen=True)
 class Ground:
-    """The folders of one market below one root."""
+    """One market's folders, and the installation that judges its models."""
 
+    folder: Path
     root: Path
+    """Of keys, ledgers and models."""
+    dataset: str = "proving"
 
     @property
     def workspace(self) -> Workspace:
-        """Keys, ledgers and models."""
+        """The installation."""
         return Workspace.at(str(self.root))
+
+    @property
+    def verify_key(self) -> Path:
+        """The public key that its verdicts are checked with."""
+        return public_path(self.workspace.signing_key)
 
     @property
     def snapshot(self) -> Path:
         """The bars."""
-        return self.root / "snapshot"
+        return self.folder / "snapshot"
 
     @property
     def features(self) -> Path:
         """The features."""
-        return self.root / "features"
+        return self.folder / "features"
 
     @property
     def examples(self) -> Path:
         """The examples."""
-        return self.root / "examples"
+        return self.folder / "examples"
 
     @property
     def bundle(self) -> Path:
         """The model."""
-        return self.root / "bundle"
+        return self.folder / "bundle"
 
 
-def prepare(ground: Ground, family: Family, recipe: RecipeConfig, source: str) -> None:
-    """Write the examples of a market: ingest, features, assemble."""
+def prepare(
+    ground: Ground, family: Family, recipe: RecipeConfig, source: str, *, tables: Tables = feature_tables
+) -> None:
+    """Write the examples of a market: ingest, features, assemble. ``tables`` makes the features of its bars."""
     run = {"root": str(ground.root), "run_key": RUN_KEY}
     with steps_in(ground):
         ingest(
-            source, symbols="", asof="", dataset=DATASET, faults="refuse", layout="", max_restated=MAX_RESTATED,
-            context="", options="", out=str(ground.snapshot), quality=str(ground.root / "quality.html"), **run,
+            source, symbols="", asof="", dataset=ground.dataset, faults="refuse", layout="", max_restated=MAX_RESTATED,
+            context="", options="", out=str(ground.snapshot), quality=str(ground.folder / "quality.html"), **run,
         )  # fmt: skip
-        compute_features(ground.snapshot, ground.features)
+        compute_features(ground.snapshot, ground.features, tables=tables)
         assemble(str(ground.features), family.name, recipe.canonical(), out=str(ground.examples), **run)
 
 
@@ -78,24 +92,47 @@ def train(ground: Ground, family: Family, recipe: RecipeConfig) -> None:
         )  # fmt: skip
 
 
-def judge(
-    ground: Ground, family: Family, recipe: RecipeConfig, bundle: Path, out: Path, *, dataset: str = DATASET
-) -> Verdict:
+def judge(ground: Ground, family: Family, recipe: RecipeConfig, bundle: Path, out: Path) -> Verdict:
     """Return the verdict on a bundle, signed with the key of the ground and written to ``out``."""
-    names: dict[str, Any] = {"family": family.name, "recipe": recipe.canonical(), "dataset": dataset}
     with steps_in(ground):
         validate(
-            str(bundle), str(ground.examples), out=str(out), report=str(out / "page.html"), root=str(ground.root),
-            run_key=RUN_KEY, **names,
+            str(bundle), str(ground.examples), family=family.name, recipe=recipe.canonical(), dataset=ground.dataset,
+            out=str(out), report=str(out / "page.html"), root=str(ground.root), run_key=RUN_KEY,
         )  # fmt: skip
-    return read_verified(out / VERDICT, public_path(ground.workspace.signing_key))
+    return read_verified(out / VERDICT, ground.verify_key)
 
 
-def prove(ground: Ground, family: Family, recipe: RecipeConfig, source: str) -> Verdict:
-    """Return the verdict on a model of ``source``, the whole line long."""
+def judge_as(ground: Ground, family: Family, recipe: RecipeConfig, bundle: Path, out: Path) -> Verdict:
+    """Return the verdict on a bundle by what ``family`` predicts, if that is not the family of its name.
+
+    Against no champion; else as in ``judge``.
+    """
+    if type(family) is Family:
+        return judge(ground, family, recipe, bundle, out)
+    out.mkdir(parents=True, exist_ok=True)
+    with steps_in(ground), open_run("validate", root=str(ground.root), run_key=RUN_KEY) as run:
+        weigh(
+            bundles.load(bundle), ground.examples, out, run, config=recipe.judge, family=family, champion=None
+        )  # fmt: skip
+    return read_verified(out / VERDICT, ground.verify_key)
+
+
+def promote(ground: Ground, family: Family, bundle: Path, judged: Path) -> tuple[str, str]:
+    """Return what the promote step did with a bundle and the verdict in ``judged``, and why."""
+    with steps_in(ground):
+        outcome = promotion.promote(
+            str(bundle), str(judged), family.name, ground.dataset, root=str(ground.root), run_key=RUN_KEY
+        )
+    facts = read_json(ground.workspace.run(RUN_KEY) / "promote.json")
+    return outcome, str(facts.get("reason", ""))
+
+
+def prove(folder: Path, family: Family, recipe: RecipeConfig, source: str) -> Verdict:
+    """Return the verdict on a model of ``source``, the whole line long, in an installation of its own."""
+    ground = Ground(folder, folder / "root")
     prepare(ground, family, recipe, source)
     train(ground, family, recipe)
-    return judge(ground, family, recipe, ground.bundle, ground.root / "verdict")
+    return judge(ground, family, recipe, ground.bundle, folder / "verdict")
 
 
 @contextlib.contextmanager
@@ -105,8 +142,8 @@ def steps_in(ground: Ground) -> Generator[None]:
     Raises:
         StepFailedError: If a step left; the message is its own.
     """
-    ground.root.mkdir(parents=True, exist_ok=True)
-    with (ground.root / "steps.log").open("a", encoding="utf-8") as log, contextlib.redirect_stderr(log):
+    ground.folder.mkdir(parents=True, exist_ok=True)
+    with (ground.folder / "steps.log").open("a", encoding="utf-8") as log, contextlib.redirect_stderr(log):
         try:
             yield
         except SystemExit as left:

@@ -2,13 +2,12 @@
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false
-from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
-from components.features.tables import BENCHMARK, BarPanel, bar_panel, feature_tables
+from components.features.tables import BENCHMARK, Tables, bar_panel, feature_tables
 from components.market.bars import Interval
 from components.market.probes.lookahead import CLAIMS, cuts_of, lookahead
 
@@ -18,8 +17,6 @@ MAX_TIMES: Final = 2000
 NUM_CUTS: Final = 1
 _KEYS: Final = ("symbol", "timestamp", *CLAIMS)
 _SEPARATOR: Final = ":"
-
-Tables = Callable[[BarPanel, Interval], Iterable[tuple[str, pa.Table]]]
 
 
 def foresight(bars: pa.Table, interval: Interval, *, tables: Tables = feature_tables) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from components.core.files import digest_of, fresh_folder, sha256_of, write_json
 from components.core.run_context import open_run
 from components.features.foresight import foresight
 from components.features.market_tables import companion_tables
-from components.features.tables import bar_panel
+from components.features.tables import Tables, bar_panel, feature_tables
 from components.features.versions import feature_versions
 from components.market.snapshot import read_later, read_snapshot
 from feature_repo.place import Place, project_of
@@ -68,14 +68,19 @@ class Computed:
     benchmark: str
 
 
-def compute_features(snapshot: Path, out: Path) -> Computed:
-    """Write the features of a snapshot to ``out``, and whether the code that made them sees the future."""
+def compute_features(snapshot: Path, out: Path, *, tables: Tables = feature_tables) -> Computed:
+    """Write the features of a snapshot to ``out``, and whether the code that made them sees the future.
+
+    ``tables`` makes those of the bars.
+    """
     bars, facts = read_snapshot(snapshot)
     later = read_later(snapshot)
     panel = bar_panel(bars)
-    versions = feature_versions(panel, bars, later, interval=facts["interval"], bar_seconds=facts["bar_seconds"])
+    versions = feature_versions(
+        panel, bars, later, interval=facts["interval"], bar_seconds=facts["bar_seconds"], tables=tables
+    )
     companions = companion_tables(snapshot, panel, facts["interval"])
-    seen = foresight(bars, facts["interval"])
+    seen = foresight(bars, facts["interval"], tables=tables)
     manifest = write_features(itertools.chain(versions, companions), facts, out, lookahead=seen)
     return Computed(manifest, bars.num_rows, later.num_rows, panel.benchmark_name)
 
