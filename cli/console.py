@@ -221,6 +221,8 @@ def _trained(request: RunRequest) -> None:
     champion = history(request.workspace, request.family.name, dataset).champion
     serving = "none yet" if champion is None else f"version {champion.version}, bundle {champion.bundle[:12]}"
     outcome = facts["promote"]["outcome"]
+    if (reason := facts["promote"]["reason"]) and judged["outcome"] == "pass":
+        outcome += f": {reason}"
     screen.print(f"registry {outcome}; champion of {request.family.pipeline} on {dataset}: {serving}")
     screen.print(f"report   {shown(folder / 'report.html')}")
     screen.print(f"quality  {shown(folder / 'quality.html')}")

@@ -14,7 +14,6 @@ from components.core.files import read_json, write_json
 from components.core.judge import GateConfig, JudgeConfig
 from components.core.verdict import VERDICT, read_verified, write
 from components.trading.backtest import backtest
-from components.validate.causality import ANSWERS, FEATURES
 from pipelines.drill import Field, Plant
 from pipelines.plants import WEIGHTS, Mould, PeekingFamily, leaking_tables
 from pipelines.proving import judge, prepare, promote, train
@@ -150,10 +149,10 @@ def _change_champion(field: Field, bundle: Path, judged: Path) -> tuple[Path, Pa
 PLANTS: Final = (
     Plant(name="good", story="trained on a planted truth", dataset=PLANTED, wanted="promoted",
           bundle=partial(_trained, dataset=PLANTED)),
-    Plant(name="leaking feature", story="one feature is tomorrow's move", dataset=LEAKING, meant_for=(FEATURES,),
-          bundle=partial(_trained, dataset=LEAKING)),
-    Plant(name="peeking model", story="its predictions lean to the label", dataset=PLANTED, meant_for=(ANSWERS,),
-          bundle=partial(_trained, dataset=PLANTED), family=_peeking),
+    Plant(name="leaking feature", story="one feature is tomorrow's move", dataset=LEAKING,
+          bundle=partial(_trained, dataset=LEAKING), meant_for=("feature_causality",)),
+    Plant(name="peeking model", story="its predictions lean to the label", dataset=PLANTED,
+          bundle=partial(_trained, dataset=PLANTED), family=_peeking, meant_for=("answer_causality",)),
     Plant(name="random", story="nobody trained it", dataset=PLANTED, bundle=_random),
     Plant(name="constant", story="it says the same of every window", dataset=PLANTED, bundle=_constant),
     Plant(name="overfit", story="it knows training windows of noise by heart", dataset=NOISE, bundle=_by_heart),

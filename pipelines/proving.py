@@ -4,6 +4,7 @@ No pipeline, no online store and no registry: what is proven here is the judge.
 """
 
 import contextlib
+import os
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,9 @@ from components.core.family import Family
 from components.core.files import read_json
 from components.core.recipe import RecipeConfig
 from components.core.run_context import open_run
-from components.core.verdict import VERDICT, Verdict, public_path, read_verified
-from components.core.workspace import Workspace
-from components.features.materialize import compute_features
+from components.core.verdict import VERDICT, Verdict, read_verified
+from components.core.workspace import SIGNING_KEY, VERIFY_KEY, Workspace, public_path
+from components.features.materialize import features_of
 from components.features.tables import Tables, feature_tables
 from components.ingest import MAX_RESTATED
 from components.ingest.snapshot import ingest
@@ -44,9 +45,14 @@ class Ground:
         return Workspace.at(str(self.root))
 
     @property
+    def settings(self) -> Path:
+        """Where its keys are: beside the installation, never those of the person who asks."""
+        return self.root.with_name(f"{self.root.name}-settings")
+
+    @property
     def verify_key(self) -> Path:
         """The public key that its verdicts are checked with."""
-        return public_path(self.workspace.signing_key)
+        return public_path(self.settings / "quantfoundry" / "verdict.pem")
 
     @property
     def snapshot(self) -> Path:
@@ -79,7 +85,7 @@ def prepare(
             source, symbols="", asof="", dataset=ground.dataset, faults="refuse", layout="", max_restated=MAX_RESTATED,
             context="", options="", out=str(ground.snapshot), quality=str(ground.folder / "quality.html"), **run,
         )  # fmt: skip
-        compute_features(ground.snapshot, ground.features, tables=tables)
+        features_of(ground.snapshot, ground.features, tables=tables)
         assemble(str(ground.features), family.name, recipe.canonical(), out=str(ground.examples), **run)
 
 
@@ -143,9 +149,28 @@ def steps_in(ground: Ground) -> Generator[None]:
         StepFailedError: If a step left; the message is its own.
     """
     ground.folder.mkdir(parents=True, exist_ok=True)
-    with (ground.folder / "steps.log").open("a", encoding="utf-8") as log, contextlib.redirect_stderr(log):
+    with (
+        (ground.folder / "steps.log").open("a", encoding="utf-8") as log,
+        contextlib.redirect_stderr(log),
+        contextlib.redirect_stdout(log),
+        _keys_in(ground.settings),
+    ):
         try:
             yield
         except SystemExit as left:
             error = read_json(ground.workspace.run(RUN_KEY) / "error.json")
             raise StepFailedError(f"{error['step']}: {error['message']}", int(str(left.code))) from None
+
+
+@contextlib.contextmanager
+def _keys_in(settings: Path) -> Generator[None]:
+    """Keep keys in ``settings`` until the block ends."""
+    before = dict(os.environ)
+    os.environ["XDG_CONFIG_HOME"] = str(settings)
+    for name in (SIGNING_KEY, VERIFY_KEY):
+        os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

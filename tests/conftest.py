@@ -1,10 +1,13 @@
-"""What all tests share: the real data, where it exists."""
+"""What all tests share: the real data, where it exists, and a key of the gate that is nobody's."""
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from components.core.workspace import SIGNING_KEY, VERIFY_KEY
 
 TOP = Path(__file__).parents[1]
 SHARED_DATA = TOP.parent / "shared" / "data"
@@ -24,6 +27,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = [item for item in items if not any(item.get_closest_marker(name) for name in absent)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the keys of this session's verdicts out of the settings of the person who runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
+        for name in (SIGNING_KEY, VERIFY_KEY):
+            patch.delenv(name, raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

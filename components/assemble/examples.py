@@ -17,10 +17,11 @@ from components.core import family as families
 from components.core.errors import ArtifactError, DataError
 from components.core.family import Family
 from components.core.files import fresh_folder, read_json, sha256_of, write_json
-from components.core.recipe import DataConfig
+from components.core.lineage import FEATURES, carry
+from components.core.recipe import HOLDOUT, DataConfig
 from components.core.run_context import open_run
 from components.market.context import MARKET
-from components.market.examples_manifest import examples_digest
+from components.market.examples_manifest import SEALED, TABLE, examples_digest
 from components.market.splits import chronological
 from feature_repo.definitions import CONTEXT_VIEW, OPTIONS_VIEW
 from feature_repo.place import Place
@@ -157,17 +158,44 @@ def describe(examples: pd.DataFrame, member: Family, data: DataConfig, source: d
         "interval": source["interval"],
         "features_digest": source["digest"],
         "snapshot_digest": source["snapshot_digest"],
+        "snapshot_seal": source.get("snapshot_seal"),
         "rows": len(examples),
         "symbols": sorted(examples["symbol"].unique().tolist()),
         "bars_per_year": (len(times) - 1) / (span_s / SECONDS_PER_YEAR) if len(times) > 1 else 1.0,
         "window": data.window,
         "horizon": data.horizon,
         "embargo_bars": data.embargo_bars,
-        "purge": "windows and labels lie inside one zone",
+        "purge": "windows and labels lie inside one zone; before the holdout, returns too",
         "lookahead": source.get("lookahead"),
         "zones": zones,
         **labeller_of(member).facts,
     }
+
+
+def blinded(examples: pd.DataFrame, horizon: int) -> pd.DataFrame:
+    """Return the examples without the outcomes that are made of sealed days, for rows before those.
+
+    A direction's return is earned up to the open after its label's bar: one bar more than the horizon.
+    """
+    sealed = (examples["zone"] == HOLDOUT).to_numpy()
+    if not sealed.any():
+        return examples
+    _, slot = np.unique(examples["timestamp"].to_numpy(), return_inverse=True)
+    near = ~sealed & (slot >= slot[sealed].min() - horizon - 1)
+    outcomes = [name for name in ("label", "forward_return") if name in examples]
+    return examples.assign(**{name: examples[name].where(~near) for name in outcomes})
+
+
+def write_tables(folder: Path, examples: pd.DataFrame) -> dict[str, str]:
+    """Write the rows, those of the holdout apart, and return the sha256 of each file."""
+    sealed = examples["zone"] == HOLDOUT
+    files: dict[str, str] = {}
+    for name, rows in ((TABLE, examples[~sealed]), (SEALED, examples[sealed])):
+        if len(rows):
+            table = pa.Table.from_pandas(rows, preserve_index=False)
+            pq.write_table(table, folder / name, compression="zstd", write_page_checksum=True)
+            files[name] = sha256_of(folder / name)
+    return files
 
 
 def assemble(features: str, family: str, recipe: str, *, out: str, root: str, run_key: str) -> dict[str, Any]:
@@ -183,12 +211,10 @@ def assemble(features: str, family: str, recipe: str, *, out: str, root: str, ru
                 ", ".join(absent), ", ".join(member.columns),
             )  # fmt: skip
         with fresh_folder(Path(out)) as folder:
-            path = folder / "examples.parquet"
-            table = pa.Table.from_pandas(examples, preserve_index=False)
-            pq.write_table(table, path, compression="zstd", write_page_checksum=True)
-            manifest["files"] = {path.name: sha256_of(path)}
+            manifest["files"] = write_tables(folder, blinded(examples, config.data.horizon))
             manifest["digest"] = examples_digest(manifest)
             write_json(folder / "manifest.json", manifest)
+            carry(Path(features), FEATURES, folder)
         facts = {key: manifest[key] for key in ("digest", "rows", "service", "zones")}
         run.record(**facts, columns=len(manifest["columns"]), num_symbols=len(manifest["symbols"]))
         return {"digest": manifest["digest"], "rows": manifest["rows"], "service": manifest["service"]}

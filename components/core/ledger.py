@@ -4,8 +4,9 @@ Each entry names the sha256 of the one before it and is created exclusively, so 
 writers that saw the same length exactly one wins, and an edit anywhere breaks the chain.
 """
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -34,13 +35,17 @@ class Ledger:
     def _read(self) -> tuple[list[dict[str, Any]], str]:
         entries: list[dict[str, Any]] = []
         previous = _GENESIS
-        for number, path in enumerate(sorted(self.folder.glob("[0-9]*.json"))):
-            content = path.read_bytes()
+        listed = {path.name for path in self.folder.glob("[0-9]*.json")}
+        # While others append, a listing may lack an entry and yet hold a later one: so each is opened by its number.
+        while listed:
+            path = self.folder / f"{len(entries):08d}.json"
+            listed.discard(path.name)
+            content = path.read_bytes() if path.exists() else b""
             try:
                 entry: dict[str, Any] = json.loads(content)
             except ValueError:
                 entry = {}
-            if path.name != f"{number:08d}.json" or entry.get("previous") != previous:
+            if entry.get("previous") != previous:
                 raise ArtifactError(f"{path}: the ledger's chain is broken here. Restore {self.folder} from a backup")
             previous = sha256(content).hexdigest()
             entries.append(entry)
@@ -63,3 +68,20 @@ class Ledger:
         except FileExistsError:
             raise LedgerRaceError(f"{self.folder.name}: entry {expect} was taken. Read it, then decide") from None
         return expect
+
+    def append_if(self, entry_of: Callable[[list[dict[str, Any]]], Mapping[str, Any] | None]) -> list[dict[str, Any]]:
+        """Append what ``entry_of`` makes of the entries, nothing where that is None, and return all entries.
+
+        Where another writer lands first, ``entry_of`` is asked anew.
+
+        Raises:
+            ArtifactError: If the chain is broken.
+        """
+        while True:
+            entries = self.read()
+            entry = entry_of(entries)
+            if entry is None:
+                return entries
+            with contextlib.suppress(LedgerRaceError):
+                self.append(entry, expect=len(entries))
+                return self.read()

@@ -6,6 +6,8 @@ from typing import Any
 
 from components.core import bundle as bundles
 from components.core.bundle import Bundle
+from components.core.errors import PromotionRefusedError, UsageError
+from components.core.verdict import VERDICT, Verdict, read_verified
 from components.core.workspace import Workspace
 
 PROMOTE, ROLLBACK = "promote", "rollback"
@@ -22,9 +24,24 @@ class Promotion:
     entry: dict[str, Any]
 
     @property
-    def verdict(self) -> Path:
-        """The signed verdict that it was promoted on."""
-        return self.folder.with_name(f"{self.folder.name}.verdict.json")
+    def evidence(self) -> Path:
+        """What it was promoted on: the signed verdict, its report, and the manifests of the data behind it."""
+        return self.folder.with_name(f"{self.folder.name}.evidence")
+
+    def verdict(self, verify_key: Path) -> Verdict:
+        """Return the verdict that it was promoted on, its signature checked.
+
+        Raises:
+            ArtifactError: If it is missing.
+            PromotionRefusedError: If it was altered, or is another than the ledger names, or for another bundle.
+        """
+        verdict = read_verified(self.evidence / VERDICT, verify_key)
+        if verdict.digest() != self.entry["verdict"] or verdict.bundle_digest != self.bundle:
+            raise PromotionRefusedError(
+                f"{self.evidence / VERDICT}: is for bundle {verdict.bundle_digest[:12]} by run {verdict.run_key}, not "
+                f"the verdict {self.entry['verdict'][:12]} that the ledger names. Restore it from a backup"
+            )
+        return verdict
 
     def load(self) -> Bundle:
         """Return its bundle, every file checked.
@@ -43,8 +60,10 @@ class ModelHistory:
     dataset: str
     length: int
     """Entries in the ledger, for a compare-and-set append."""
+    promoted: tuple[Promotion, ...]
+    """Every version that ever was champion, oldest first."""
     standing: tuple[Promotion, ...]
-    """Promotions that no rollback has taken back, oldest first; the last is the champion."""
+    """Those that no rollback has taken back; the last is the champion."""
 
     @property
     def champion(self) -> Promotion | None:
@@ -56,6 +75,18 @@ class ModelHistory:
         """The version that a rollback returns to, if any."""
         return self.standing[-2] if len(self.standing) > 1 else None
 
+    def version(self, number: int | None) -> Promotion:
+        """Return a version that ever was champion; None is the present champion.
+
+        Raises:
+            UsageError: If there is none; those that there are are named.
+        """
+        found = {item.version: item for item in self.promoted} | ({None: self.champion} if self.champion else {})
+        if number not in found:
+            known = ", ".join(str(item.version) for item in self.promoted) or "none yet"
+            raise UsageError(f"{self.family} on {self.dataset}: no version {number or ''}. There is {known}")
+        return found[number]
+
 
 def history(workspace: Workspace, family: str, dataset: str) -> ModelHistory:
     """Return what the ledger says of a family on a dataset.
@@ -64,14 +95,16 @@ def history(workspace: Workspace, family: str, dataset: str) -> ModelHistory:
         ArtifactError: If the ledger's chain is broken.
     """
     entries = workspace.promotions(family, dataset).read()
+    promoted: list[Promotion] = []
     standing: list[Promotion] = []
     for entry in entries:
         if entry["action"] == ROLLBACK:
             standing.pop()
         else:
             folder = workspace.model(family, dataset) / entry["folder"]
-            standing.append(Promotion(entry["version"], entry["bundle"], folder, entry))
-    return ModelHistory(family, dataset, len(entries), tuple(standing))
+            promoted.append(Promotion(entry["version"], entry["bundle"], folder, entry))
+            standing.append(promoted[-1])
+    return ModelHistory(family, dataset, len(entries), tuple(promoted), tuple(standing))
 
 
 def datasets(workspace: Workspace, family: str) -> list[str]:

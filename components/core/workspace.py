@@ -1,12 +1,18 @@
-"""Where things lie below the one artifact root."""
+"""Where things lie below the one artifact root, and, outside it, the key pair of the gate.
 
+The environment may name the places of the keys: ``QF_SIGNING_KEY`` the private one, such as a mounted secret, and
+``QF_VERIFY_KEY`` the public one. Unnamed, they are the user's own.
+"""
+
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.core.errors import UsageError
+from components.core.errors import EnvironmentMissingError, UsageError
 from components.core.ledger import Ledger
 
+SIGNING_KEY, VERIFY_KEY = "QF_SIGNING_KEY", "QF_VERIFY_KEY"
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_.\-]{0,79}", re.ASCII)
 
 
@@ -19,6 +25,20 @@ def slug(text: str, *, what: str) -> str:
     if not _SLUG.fullmatch(text):
         raise UsageError(f"{what} {text!r:.60}: use a-z, 0-9, '_', '.' and '-', at most 80, first a letter or digit")
     return text
+
+
+def public_path(key_path: Path) -> Path:
+    """Return where the public key of a private key lies: beside it, ``.pub``."""
+    return key_path.with_suffix(".pub")
+
+
+def _own_key() -> Path:
+    settings = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    try:
+        home = settings if settings.is_absolute() else Path.home() / ".config"
+    except RuntimeError:
+        raise EnvironmentMissingError(f"this user has no home to keep a key in. Name one with {SIGNING_KEY}") from None
+    return home / "quantfoundry" / "verdict.pem"
 
 
 @dataclass(frozen=True)
@@ -48,6 +68,14 @@ class Workspace:
         """The promotions of one registered model: the truth that aliases are derived from."""
         return Ledger(self.root / "ledger" / "promotions" / family / slug(dataset, what="dataset"))
 
+    def trials(self, family: str, dataset: str) -> Ledger:
+        """Every model that was looked at, on which days, and how good it looked."""
+        return Ledger(self.root / "ledger" / "trials" / family / slug(dataset, what="dataset"))
+
+    def holdouts(self, family: str, dataset: str) -> Ledger:
+        """Every opening of a sealed holdout: for which bundle, and which days."""
+        return Ledger(self.root / "ledger" / "holdouts" / family / slug(dataset, what="dataset"))
+
     @property
     def feast(self) -> Path:
         """The registry and the online store of the features."""
@@ -65,5 +93,30 @@ class Workspace:
 
     @property
     def signing_key(self) -> Path:
-        """The private key of the gate, outside the folders that hold artifacts."""
-        return self.root / "keys" / "verdict.pem"
+        """The private key of the gate.
+
+        Raises:
+            UsageError: If it lies below the root: who can write models there could also let them in.
+            EnvironmentMissingError: If none is named and this user has no home.
+        """
+        named = os.environ.get(SIGNING_KEY)
+        return self._outside(Path(named) if named else _own_key(), SIGNING_KEY)
+
+    @property
+    def verify_key(self) -> Path:
+        """The public key of the gate: the one named, or the one beside the private key.
+
+        Raises:
+            UsageError: As in ``signing_key``.
+            EnvironmentMissingError: As in ``signing_key``.
+        """
+        named = os.environ.get(VERIFY_KEY)
+        return self._outside(Path(named), VERIFY_KEY) if named else public_path(self.signing_key)
+
+    def _outside(self, key: Path, variable: str) -> Path:
+        if key.resolve().is_relative_to(self.root):
+            raise UsageError(
+                f"{key}: the gate's key lies below the artifact root {self.root}, and who can write models there could "
+                f"let them in too. Name a place outside with {variable}"
+            )
+        return key

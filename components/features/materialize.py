@@ -5,7 +5,6 @@
 import itertools
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.core.files import digest_of, fresh_folder, sha256_of, write_json
+from components.core.files import fresh_folder, sha256_of, write_json
+from components.core.lineage import SNAPSHOT, carry, features_digest
 from components.core.run_context import open_run
 from components.features.foresight import foresight
 from components.features.market_tables import companion_tables
@@ -49,47 +49,40 @@ def write_features(
             "source": snapshot["source"],
             "interval": snapshot["interval"],
             "snapshot_digest": snapshot["digest"],
+            "snapshot_seal": snapshot.get("seal"),
             "files": files,
             "lookahead": lookahead,
             "known": [moment.isoformat() for moment in (min(moments), max(moments))],
         }
-        manifest["digest"] = digest_of([manifest["snapshot_digest"], manifest["files"]])
+        manifest["digest"] = features_digest(manifest)
         write_json(folder / "manifest.json", manifest)
     return manifest
 
 
-@dataclass(frozen=True)
-class Computed:
-    """The features of one snapshot, written."""
+def features_of(snapshot: Path, out: Path, *, tables: Tables = feature_tables) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Write the features of a snapshot to ``out``, registered nowhere; return their manifest and what there is to say.
 
-    manifest: dict[str, Any]
-    rows: int
-    corrections: int
-    benchmark: str
+    ``tables`` makes those of the bars; whether it sees the future is in the manifest.
 
-
-def compute_features(snapshot: Path, out: Path, *, tables: Tables = feature_tables) -> Computed:
-    """Write the features of a snapshot to ``out``, and whether the code that made them sees the future.
-
-    ``tables`` makes those of the bars.
+    Raises:
+        ArtifactError: If a file of the snapshot is missing or altered.
     """
     bars, facts = read_snapshot(snapshot)
-    later = read_later(snapshot)
-    panel = bar_panel(bars)
-    versions = feature_versions(
-        panel, bars, later, interval=facts["interval"], bar_seconds=facts["bar_seconds"], tables=tables
-    )
+    later, panel = read_later(snapshot), bar_panel(bars)
+    form = {"interval": facts["interval"], "bar_seconds": facts["bar_seconds"]}
+    versions = feature_versions(panel, bars, later, **form, tables=tables)
     companions = companion_tables(snapshot, panel, facts["interval"])
     seen = foresight(bars, facts["interval"], tables=tables)
     manifest = write_features(itertools.chain(versions, companions), facts, out, lookahead=seen)
-    return Computed(manifest, bars.num_rows, later.num_rows, panel.benchmark_name)
+    carry(snapshot, SNAPSHOT, out)
+    said = {"rows": bars.num_rows, "corrections": later.num_rows, "benchmark": panel.benchmark_name}
+    return manifest, {"digest": manifest["digest"], **said}
 
 
 def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[str, Any]:
     """Write the features to ``out``, register and materialize them; return their facts."""
     with open_run("features", root=root, run_key=run_key) as run:
-        computed = compute_features(Path(snapshot), Path(out))
-        manifest = computed.manifest
+        manifest, facts = features_of(Path(snapshot), Path(out))
         for finding in manifest["lookahead"]["findings"]:
             run.log.warning("%s", finding["problem"])
         place = Place.of(run.workspace.feast, os.environ)
@@ -101,12 +94,9 @@ def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[
         if not moved:
             run.log.warning("online store is newer than %s already, left as it is", last)
         result = {
-            "digest": manifest["digest"],
-            "rows": computed.rows,
-            "corrections": computed.corrections,
+            **facts,
             "views": [view.name for view in registered.views],
             "filled": views,
-            "benchmark": computed.benchmark,
             "online": "filled" if moved else "newer already",
         }
         run.record(**result)

@@ -14,10 +14,9 @@ import pyarrow.parquet as pq
 
 from components.core.errors import ArtifactError, DataError
 from components.core.files import read_json, sha256_of
-from components.market.examples_manifest import examples_digest
+from components.market.examples_manifest import SEALED, TABLE, examples_digest
 from components.market.windows import Panel, to_panel, window_ends
 
-TABLE = "examples.parquet"
 MANIFEST = "manifest.json"
 TRAIN = "train"
 
@@ -71,22 +70,30 @@ class Examples:
         return ends[keep]
 
 
-def read_examples(folder: Path) -> Examples:
-    """Return the examples in ``folder``.
+def read_examples(folder: Path, *, holdout: bool = False) -> Examples:
+    """Return the examples in ``folder``: those of the sealed holdout only if ``holdout`` says so.
+
+    Without it the file of the holdout is not so much as opened.
 
     Raises:
-        ArtifactError: If the parquet file or the manifest was altered.
+        ArtifactError: If a parquet file or the manifest was altered.
         DataError: If a feature is not finite, a label is none of its kind, or there is no training row.
     """
     manifest = read_json(folder / MANIFEST)
     if manifest.get("digest") != examples_digest(manifest):
         raise ArtifactError(f"{folder / MANIFEST}: its digest does not fit it. Run the assemble step again")
-    file = folder / TABLE
+    names = [TABLE, SEALED] if holdout and SEALED in manifest["files"] else [TABLE]
+    table = pa.concat_tables([_read(folder / name, manifest) for name in names])
+    return from_table(table, manifest, name=str(folder / names[-1]))
+
+
+def _read(file: Path, manifest: Mapping[str, Any]) -> pa.Table:
+    """Return the rows in ``file``, whose bytes are those that the manifest names."""
     if not file.is_file():
         raise ArtifactError(f"{file}: no such file. Run the assemble step again")
-    if sha256_of(file) != manifest["files"].get(TABLE):
+    if sha256_of(file) != manifest["files"].get(file.name):
         raise ArtifactError(f"{file}: sha256 differs from the manifest. It was altered; run the assemble step again")
-    return from_table(pq.read_table(file), manifest, name=str(file))
+    return pq.read_table(file)
 
 
 def from_table(table: pa.Table, manifest: Mapping[str, Any], *, name: str) -> Examples:

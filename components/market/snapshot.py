@@ -98,18 +98,28 @@ def read_snapshot(folder: Path) -> tuple[pa.Table, dict[str, Any]]:
     Raises:
         ArtifactError: If a file is missing or altered, or the format is unknown.
     """
-    manifest = read_json(folder / MANIFEST)
-    if manifest.get("format") != FORMAT:
-        raise ArtifactError(f"{folder}: snapshot format {manifest.get('format')!r}, this version reads {FORMAT}")
-    sealed = {key: value for key, value in manifest.items() if key != "seal"}
-    if _digest(manifest) != manifest.get("digest") or digest_of(sealed) != manifest.get("seal"):
-        raise ArtifactError(f"{folder / MANIFEST}: its digest does not fit. It was altered; run ingest again")
+    manifest = read_manifest(folder / MANIFEST)
     for name, facts in manifest["files"].items():
         if not (folder / name).is_file():
             raise ArtifactError(f"{folder / name}: missing, though the manifest lists it. Run ingest again")
         if sha256_of(folder / name) != facts["sha256"]:
             raise ArtifactError(f"{folder / name}: sha256 differs from the manifest. It was altered; run ingest again")
     return _read_table(folder / BARS), manifest
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return the manifest of a snapshot, wherever it lies, after checking its digest and its seal.
+
+    Raises:
+        ArtifactError: If it is missing or altered, or the format is unknown.
+    """
+    manifest = read_json(path)
+    if manifest.get("format") != FORMAT:
+        raise ArtifactError(f"{path}: snapshot format {manifest.get('format')!r}, this version reads {FORMAT}")
+    sealed = {key: value for key, value in manifest.items() if key != "seal"}
+    if _digest(manifest) != manifest.get("digest") or digest_of(sealed) != manifest.get("seal"):
+        raise ArtifactError(f"{path}: its digest does not fit. It was altered; run ingest again")
+    return manifest
 
 
 def read_later(folder: Path) -> pa.Table:

@@ -9,58 +9,46 @@ from components.core import registry
 from components.core.bundle import Bundle
 from components.core.clock import Clock
 from components.core.errors import LedgerRaceError, PromotionRefusedError
-from components.core.files import atomic_file, file_lock, fresh_folder, write_json
+from components.core.files import file_lock, fresh_folder, write_json
 from components.core.registry import ModelHistory
 from components.core.run_context import open_run
-from components.core.verdict import VERDICT, Verdict, public_path, read_verified
+from components.core.verdict import VERDICT, Verdict, read_verified
 from components.core.workspace import Workspace
 from components.promote import tracking
+from components.promote.demands import check_binding, check_passed, shortfalls
 
+LOCK, LATEST = "promotion.lock", "latest.json"
 LOCK_WAIT_S = 60.0
 
 
-def check(bundle: Bundle, verdict: Verdict) -> None:
-    """Refuse a verdict that was given for something else.
-
-    Raises:
-        PromotionRefusedError: If the verdict binds another bundle.
-    """
-    if verdict.bundle_digest != bundle.digest:
-        raise PromotionRefusedError(
-            f"the verdict is for bundle {verdict.bundle_digest[:12]}, not {bundle.digest[:12]}. Judge this bundle"
-        )
-
-
 def enter(
-    workspace: Workspace, bundle: Bundle, verdict: Verdict, *, dataset: str, run_key: str, clock: Clock
+    workspace: Workspace, bundle: Bundle, judged: Path, *, dataset: str, run_key: str, clock: Clock
 ) -> ModelHistory:
-    """Make ``bundle`` champion: copy it, append to the ledger, return the new history.
+    """Make ``bundle`` champion on the signed verdict in ``judged``; return the new history.
 
-    Doing it twice is doing it once.
+    Copy it and the evidence, then append to the ledger: only with that it is promoted. Doing it twice is doing it
+    once.
 
     Raises:
-        PromotionRefusedError: If the verdict is no pass or is for another bundle.
-        LedgerRaceError: If the champion changed after the bundle was judged against it.
+        ArtifactError: If bundle or verdict are damaged, or there is no key to verify with.
+        PromotionRefusedError: If the verdict is no pass, was altered, is for something else or does not stand up to
+            its own numbers, or its judge asks less than the family demands.
+        LedgerRaceError: If anything was promoted or rolled back after the bundle was judged.
     """
-    check(bundle, verdict)
-    if verdict.verdict != "pass":
-        raise PromotionRefusedError(f"the verdict is {verdict.verdict!r}; only 'pass' is promoted")
-    family = bundle.manifest["family"]
-    model = workspace.model(family, dataset)
-    with file_lock(model / "promotion.lock", f"run {run_key}", wait_s=LOCK_WAIT_S):
+    verdict, family = read_verified(judged / VERDICT, workspace.verify_key), str(bundle.manifest["family"])
+    check_binding(bundle, verdict, family=family, dataset=dataset)
+    check_passed(verdict)
+    if lacking := shortfalls(verdict):
+        raise PromotionRefusedError(_weaker(lacking, family))
+    with file_lock(workspace.model(family, dataset) / LOCK, f"run {run_key}", wait_s=LOCK_WAIT_S):
         before = registry.history(workspace, family, dataset)
         champion = before.champion
-        if champion and champion.bundle == bundle.digest:
-            return before
-        if (champion.bundle if champion else None) != verdict.champion_digest:
-            raise LedgerRaceError(
-                f"{family} on {dataset}: the champion changed after this bundle was judged. Run again to judge it anew"
-            )
-        version = 1 + sum(entry["action"] == registry.PROMOTE for entry in workspace.promotions(family, dataset).read())
+        if champion and champion.bundle == bundle.digest and champion.evidence.exists():
+            return before  # one of an older release has no evidence, and is promoted again with it
+        _refuse_outdated(before, verdict)
+        version = 1 + len(before.promoted)
         name = f"v{version}-{bundle.digest[:12]}"
-        with fresh_folder(model / name) as folder:
-            shutil.copytree(bundle.folder, folder, dirs_exist_ok=True)
-            bundles.load(folder, expect=bundle.digest)
+        _copy(bundle, judged, workspace.model(family, dataset) / name, verdict, workspace.verify_key)
         entry: dict[str, Any] = {
             "action": registry.PROMOTE,
             "version": version,
@@ -74,6 +62,39 @@ def enter(
         return registry.history(workspace, family, dataset)
 
 
+def _weaker(lacking: list[str], family: str) -> str:
+    return (
+        f"its judge asks less than {family} demands: {'; '.join(lacking)}. "
+        "Judge it with the family's gates, costs and seed, or stricter ones"
+    )
+
+
+def _refuse_outdated(history: ModelHistory, verdict: Verdict) -> None:
+    champion = history.champion
+    if history.length == verdict.ledger_length and (champion.bundle if champion else None) == verdict.champion_digest:
+        return
+    now = "there is no champion"
+    if champion is not None:
+        now = f"version {champion.version}, bundle {champion.bundle[:12]} of run {champion.entry['run_key']}, serves"
+    raise LedgerRaceError(
+        f"{history.family} on {history.dataset}: the champion changed after this bundle was judged, now {now}. "
+        "Run again to judge it anew"
+    )
+
+
+def _copy(bundle: Bundle, judged: Path, target: Path, verdict: Verdict, verify_key: Path) -> None:
+    """Copy bundle and evidence to where the version keeps them, and check the copies: none was swapped meanwhile."""
+    for litter in target.parent.glob(".v*.tmp"):  # of a promotion that was killed; the lock is ours
+        shutil.rmtree(litter)
+    with fresh_folder(target) as folder:
+        shutil.copytree(bundle.folder, folder, dirs_exist_ok=True)
+        bundles.load(folder, expect=bundle.digest)
+    with fresh_folder(target.with_name(f"{target.name}.evidence")) as folder:
+        shutil.copytree(judged, folder, dirs_exist_ok=True)
+        if read_verified(folder / VERDICT, verify_key) != verdict:
+            raise PromotionRefusedError(f"{judged / VERDICT}: was replaced while it was read. Judge the bundle again")
+
+
 def roll_back(workspace: Workspace, family: str, dataset: str, *, clock: Clock) -> ModelHistory:
     """Return to the champion before this one.
 
@@ -81,7 +102,7 @@ def roll_back(workspace: Workspace, family: str, dataset: str, *, clock: Clock) 
         PromotionRefusedError: If there is none.
         ArtifactError: If its files were altered; the present champion stays.
     """
-    with file_lock(workspace.model(family, dataset) / "promotion.lock", "rollback", wait_s=LOCK_WAIT_S):
+    with file_lock(workspace.model(family, dataset) / LOCK, "rollback", wait_s=LOCK_WAIT_S):
         before = registry.history(workspace, family, dataset)
         if before.previous is None or before.champion is None:
             raise PromotionRefusedError(f"{family} on {dataset}: there is no earlier champion to return to")
@@ -93,57 +114,63 @@ def roll_back(workspace: Workspace, family: str, dataset: str, *, clock: Clock) 
             "at": clock().isoformat(),
         }
         workspace.promotions(family, dataset).append(entry, expect=before.length)
-    after = registry.history(workspace, family, dataset)
-    derive(workspace, after)
-    return after
+    return derive(workspace, family, dataset)
 
 
-def derive(workspace: Workspace, history: ModelHistory) -> None:
-    """Bring ``latest.json`` and the MLflow aliases to what the ledger says."""
-    champion = history.champion
-    if champion is None:
-        return
-    write_json(
-        workspace.model(history.family, history.dataset) / "latest.json",
-        {
-            "version": f"{champion.entry['at'][:10].replace('-', '')}-{champion.bundle[:12]}",
-            "timestamp": champion.entry["at"],
-            "model": history.family,
-            "dataset": history.dataset,
-            "number": champion.version,
-            "folder": champion.folder.name,
-            "bundle": champion.bundle,
-        },
-    )
-    tracking.set_aliases(workspace, history)
+def derive(workspace: Workspace, family: str, dataset: str) -> ModelHistory:
+    """Bring ``latest.json`` and the MLflow aliases to what the ledger says now; return that."""
+    model = workspace.model(family, dataset)
+    with file_lock(model / LOCK, "derive", wait_s=LOCK_WAIT_S):
+        history = registry.history(workspace, family, dataset)
+        champion = history.champion
+        if champion is not None:
+            write_json(
+                model / LATEST,
+                {
+                    "version": f"{champion.entry['at'][:10].replace('-', '')}-{champion.bundle[:12]}",
+                    "timestamp": champion.entry["at"],
+                    "model": family,
+                    "dataset": dataset,
+                    "number": champion.version,
+                    "folder": champion.folder.name,
+                    "bundle": champion.bundle,
+                },
+            )
+            tracking.set_aliases(workspace, history)
+        return history
 
 
-def _keep(verdict: Path, beside: Path) -> None:
-    """Lay the signed verdict beside the version that it let in."""
-    with atomic_file(beside) as file:
-        file.write(verdict.read_bytes())
+def _refusal(verdict: Verdict) -> str:
+    """Return why an honest verdict promotes nothing; empty if it does."""
+    if verdict.verdict != "pass":
+        return f"the verdict is {verdict.verdict}"
+    check_passed(verdict)
+    lacking = shortfalls(verdict)
+    return _weaker(lacking, verdict.family) if lacking else ""
 
 
 def promote(bundle: str, verdict: str, family: str, dataset: str, *, root: str, run_key: str) -> str:
     """Record the judged model in MLflow and promote it if it passed; return what happened.
 
     Raises:
-        SystemExit: With 65 if the bundle or the verdict was altered, or do not belong together.
+        SystemExit: With 65 if the bundle or the verdict was altered, or do not belong together; with 75 if another
+            was promoted since.
     """
     with open_run("promote", root=root, run_key=run_key) as run:
-        judged = bundles.load(Path(bundle))
-        signed = read_verified(Path(verdict) / VERDICT, public_path(run.workspace.signing_key))
-        check(judged, signed)
-        before = registry.history(run.workspace, family, dataset)
-        run_id = tracking.record(run.workspace, judged, signed, Path(verdict), dataset=dataset, run_key=run_key)
-        facts: dict[str, Any] = {"mlflow_run": run_id, "outcome": "refused", "version": None}
-        if signed.verdict == "pass":
-            after = enter(run.workspace, judged, signed, dataset=dataset, run_key=run_key, clock=run.clock)
-            facts["outcome"] = "unchanged" if after.length == before.length else "promoted"
-            before = after
-            if (champion := after.champion) is not None:
-                _keep(Path(verdict) / VERDICT, champion.verdict)
-        derive(run.workspace, before)
-        facts["version"] = before.champion.version if before.champion else None
-        run.record(**facts)
-        return str(facts["outcome"])
+        judged, folder = bundles.load(Path(bundle)), Path(verdict)
+        signed = read_verified(folder / VERDICT, run.workspace.verify_key)
+        check_binding(judged, signed, family=family, dataset=dataset)
+        reason = _refusal(signed)
+        length = registry.history(run.workspace, family, dataset).length
+        run_id = tracking.record(run.workspace, judged, signed, folder, dataset=dataset, run_key=run_key)
+        outcome = "refused"
+        if not reason:
+            after = enter(run.workspace, judged, folder, dataset=dataset, run_key=run_key, clock=run.clock)
+            outcome = "unchanged" if after.length == length else "promoted"
+        champion = derive(run.workspace, family, dataset).champion
+        if reason:
+            run.log.info("refused: %s", reason)
+        run.record(
+            mlflow_run=run_id, outcome=outcome, reason=reason, version=champion.version if champion else None
+        )  # fmt: skip
+        return outcome

@@ -11,11 +11,10 @@ from typing import Any
 
 from components.core import bundle as bundles
 from components.core import registry
-from components.core.errors import PromotionRefusedError, UsageError
+from components.core.errors import UsageError
 from components.core.files import digest_of, fresh_folder, write_json
 from components.core.registry import Promotion
 from components.core.run_context import RunContext, open_run
-from components.core.verdict import public_path, read_verified
 from components.core.workspace import Workspace
 from components.publish.storage import upload
 
@@ -49,7 +48,7 @@ def release(workspace: Workspace, families: tuple[str, ...], dataset: str, folde
 
     Raises:
         ArtifactError: If a file of a champion, or of its published copy, was altered; the pointer stays as it was.
-        PromotionRefusedError: If the verdict behind one does not verify, or is for another bundle.
+        PromotionRefusedError: If the verdict behind one does not verify, or is another than it was promoted on.
     """
     pointer: dict[str, Any] = {"version": "", "timestamp": at.isoformat()}
     names: list[str] = []
@@ -59,11 +58,7 @@ def release(workspace: Workspace, families: tuple[str, ...], dataset: str, folde
         if champion is None:
             continue
         bundle, name = champion.load(), folder_name(family, champion)
-        verdict = read_verified(champion.verdict, public_path(workspace.signing_key))
-        if verdict.bundle_digest != bundle.digest:
-            raise PromotionRefusedError(
-                f"{champion.verdict}: is for bundle {verdict.bundle_digest[:12]}. Promote again"
-            )
+        verdict = champion.verdict(workspace.verify_key)
         target = folder / name
         if not target.exists():
             with fresh_folder(target) as copy:

@@ -37,6 +37,14 @@ class Case(Generic[Z]):
     bars_per_year: float
     block: float
     """Mean block of the bootstrap, in decision times."""
+    trial_scores: tuple[float, ...]
+    """Scores, as ``Kind.trial_score`` gives them, of all models that were looked at on these days, this one included.
+
+    Those with an undefined score, which nobody would choose, are left out.
+    """
+
+    causality: Mapping[Metric, Answer]
+    """Whether features and answers know what comes later, by metric."""
 
     def measure(self, quantity: Quantity) -> Measured:
         """Return the quantity with its bounds."""

@@ -20,19 +20,13 @@ import pyarrow.parquet as pq
 
 from components.core.family import Family
 from components.core.files import sha256_of, write_json
-from components.core.verdict import GateResult, Outcome
 from components.market.examples_manifest import examples_digest
+from components.validate.case import Answer, Unanswered
+from components.validate.measures import Measured
 from components.validate.zone import Rows
 
-FEATURES, ANSWERS = "feature_causality", "answer_causality"
-TITLES: Final = {
-    FEATURES: "Is every feature made of what was known by then?",
-    ANSWERS: "Does every answer stay when what came later is changed?",
-}
 CUTS: Final = (1 / 3, 2 / 3)
 """Places in the zone after which everything is changed."""
-TOLERANCE: Final = 1e-5
-"""A number that moves by no more is the same: batches of another size round differently."""
 REACH: Final = 20
 """Decision times after a cut that stay in the zone, for an answer that looks ahead to find something there."""
 
@@ -43,7 +37,7 @@ Say = Callable[[Path], Any]
 Flags = npt.NDArray[np.bool_]
 
 
-def feature_causality(manifest: Mapping[str, Any], family: Family) -> GateResult:
+def feature_causality(manifest: Mapping[str, Any], family: Family) -> Answer:
     """Return whether the look-ahead probe of the features step found a column that the family reads.
 
     Views that are not made of bars alone are not probed, and the reason says so. Examples whose manifest does not
@@ -51,28 +45,23 @@ def feature_causality(manifest: Mapping[str, Any], family: Family) -> GateResult
     """
     probe: dict[str, Any] | None = manifest.get("lookahead")
     if probe is None:
-        return _result(FEATURES, None, "fail", "Fails closed: nobody probed the features. Run the features step again.")
+        return Unanswered("fail", "Fails closed: nobody probed the features. Run the features step again.")
     read = {(view, name) for view, names in family.columns.items() for name in names}
     guilty = [item["problem"] for item in probe["findings"] if (item["view"], item["column"]) in read]
     silent = [view for view in family.columns if view not in probe["views"]]
-    aside = f" Not made of bars, so not probed: {', '.join(silent)}." if silent else ""
-    if guilty:
-        return _result(FEATURES, len(guilty), "fail", f"{guilty[0]} ({len(guilty)} of {len(read)} columns).{aside}")
-    words = f"0 of {len(read)} columns moved when later bars were changed and removed."
-    return _result(FEATURES, 0, "pass", words + aside)
+    notes = [*guilty[:1], f"{len(guilty)} of {len(read)} columns moved when later bars were changed and removed"]
+    notes += [f"not made of bars, so not probed: {', '.join(silent)}"] if silent else []
+    return _exact(len(guilty), "; ".join(notes))
 
 
-def answer_causality(
-    zone: Rows[Any], say: Say, examples: Path, manifest: Mapping[str, Any], *, seed: int
-) -> GateResult:
+def answer_causality(zone: Rows[Any], say: Say, examples: Path, manifest: Mapping[str, Any], *, seed: int) -> Answer:
     """Return by how much answers move, at most, if every row and every label known only later is another one.
 
     ``say`` gives the family's table of the test zone from a folder of examples. After each of two cuts the features
     are those of other rows, drawn at random, and what the labels say is turned round.
     """
     if not zone.num_rows or zone.defect():
-        outcome: Outcome = "fail" if zone.num_rows else "insufficient evidence"
-        return _result(ANSWERS, None, outcome, "There are no usable answers to compare.")
+        return Unanswered("fail", "Fails closed: there are no usable answers to compare.")
     table, rng, moved = pq.read_table(examples / _TABLE), np.random.default_rng(seed), 0.0
     for share in CUTS:
         cut = zone.times[int(share * (zone.num_times - 1))]
@@ -82,9 +71,12 @@ def answer_causality(
             said = type(zone)(say(folder))
         moved = max(moved, _largest_move(zone, said, cut))
     if not np.isfinite(moved):
-        return _result(ANSWERS, None, "fail", "Fails closed: other rows are answered when what came later is changed.")
-    words = f"Answers up to {len(CUTS)} cuts moved by at most {moved:.2g} when all rows after them were changed."
-    return _result(ANSWERS, moved, "pass" if moved <= TOLERANCE else "fail", words)
+        return Unanswered("fail", "Fails closed: other rows are answered when what came later is changed.")
+    return _exact(moved, f"answers up to {len(CUTS)} cuts, when all that was known only after them was changed")
+
+
+def _exact(value: float, note: str) -> Measured:
+    return Measured(value, value, value, note)
 
 
 def changed_after(
@@ -132,10 +124,3 @@ def _largest_move(before: Rows[Any], after: Rows[Any], cut: np.datetime64) -> fl
     said = [item.name for item in fields(old) if item.name not in _OUTCOMES]
     pairs = [(getattr(old, name), getattr(new, name)) for name in said]
     return max(float(np.abs(a - b).max()) for a, b in pairs if isinstance(a, np.ndarray))
-
-
-def _result(metric: str, value: float | None, outcome: Outcome, reason: str) -> GateResult:
-    return GateResult(
-        metric=metric, title=TITLES[metric], value=value, lower=None, upper=None,
-        bound=TOLERANCE if metric == ANSWERS else 0.0, side="below", outcome=outcome, reason=reason,
-    )  # fmt: skip

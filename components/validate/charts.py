@@ -8,8 +8,8 @@ from html import escape
 import numpy as np
 import numpy.typing as npt
 
+from components.trading.calibration import Bin
 from components.trading.statistics import Array
-from components.validate.metrics import Bin
 
 WIDTH, HEIGHT = 520, 300
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 44

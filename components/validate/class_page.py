@@ -10,10 +10,11 @@ import numpy as np
 from components.core.judge import JudgeConfig
 from components.core.page import table, text
 from components.core.verdict import Measurement
+from components.trading.calibration import reliability_curve
 from components.trading.statistics import Array
 from components.validate import classes
 from components.validate.charts import lane_chart, reliability_chart
-from components.validate.metrics import bins_of, measurements
+from components.validate.metrics import measurements
 from components.validate.sections import Findings, day_ticks, figure, training_figure
 from components.validate.zone import ClassZone
 
@@ -153,7 +154,7 @@ def matrix_figure(zone: ClassZone) -> str:
 def reliability_figure(zone: ClassZone) -> str:
     """Return how often the likeliest class came, by its probability."""
     confidence = zone.predictions.probability.max(axis=1)
-    bins = bins_of(confidence, zone.said == zone.predictions.label, num_bins=NUM_BINS)
+    bins = reliability_curve(confidence, zone.said == zone.predictions.label, num_bins=NUM_BINS)
     inside = sum(item.lower <= item.probability <= item.upper for item in bins)
     words = (
         f"On the dashed line, it is as sure as it is right: {inside} of {len(bins)} bins agree within their 95% "

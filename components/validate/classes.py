@@ -4,12 +4,15 @@ The peers are those who need no model: whoever knows the class now and how often
 in the training zone, and whoever knows how often each class comes in this very zone, which nobody could.
 """
 
+import math
+
 import numpy as np
 
 from components.core.judge import JudgeConfig
+from components.trading.calibration import quantile_codes, weighted_calibration_error
 from components.trading.statistics import Array, class_log_loss_rows
 from components.validate.case import Questions
-from components.validate.measures import Measured, Quantity, longest_block, mean_excess, shifted_share
+from components.validate.measures import Measured, Quantity, longest_block, mean_excess, shifted_share, value_of
 from components.validate.zone import ClassZone, Flags, Index
 
 NUM_BINS = 5
@@ -72,6 +75,11 @@ def log_loss_skill(zone: ClassZone, past: ClassZone) -> Quantity:
     return Quantity(skill, note)
 
 
+def trial_score(zone: ClassZone, past: ClassZone | None, _: object) -> float:
+    """Return the skill; NaN where no peer has a training zone to learn from."""
+    return math.nan if past is None else value_of(log_loss_skill(zone, past), zone)
+
+
 def frequency_loss(came: Array | Index) -> Array:
     """Return the log loss of saying how often each class comes, from counts whose last axis is the class."""
     share = came / came.sum(axis=-1, keepdims=True)
@@ -110,12 +118,6 @@ def macro_f1_lift(zone: ClassZone) -> Quantity:
     )
 
 
-def bins_of(confidence: Array) -> Index:
-    """Return for each row its bin among at most ``NUM_BINS``, cut at quantiles; equal confidence, equal bin."""
-    cuts = np.unique(np.quantile(confidence, np.linspace(0, 1, NUM_BINS + 1)[1:-1]))
-    return np.searchsorted(cuts, confidence, side="right")
-
-
 def calibration_error(zone: ClassZone) -> Quantity:
     """Return the expected calibration error of the likeliest class (Guo et al. 2017).
 
@@ -124,9 +126,9 @@ def calibration_error(zone: ClassZone) -> Quantity:
     """
     confidence = zone.predictions.probability.max(axis=1)
     right = zone.said == zone.predictions.label
-    gaps = by_class(zone, bins_of(confidence), confidence - right, num=NUM_BINS)
+    gaps = by_class(zone, quantile_codes(confidence, num_bins=NUM_BINS), confidence - right, num=NUM_BINS)
     note = f"confidence {confidence.mean():.3f}, accuracy {right.mean():.3f}"
-    return Quantity(lambda weights: np.abs(weights @ gaps).sum(axis=-1) / (weights @ zone.rows_per_time), note)
+    return Quantity(lambda weights: weighted_calibration_error(weights, gaps, zone.rows_per_time), note)
 
 
 def excess_loss(zone: ClassZone, champion: ClassZone) -> Quantity:
@@ -151,5 +153,7 @@ QUESTIONS: Questions = {
     "macro_f1_lift": lambda case, _: case.measure(macro_f1_lift(case.zone)),
     "class_ece": lambda case, _: case.measure(calibration_error(case.zone)),
     "placebo": lambda case, gate: placebo(case.zone, level=gate.bound, seed=case.config.seed),
+    "feature_causality": lambda case, _: case.causality["feature_causality"],
+    "answer_causality": lambda case, _: case.causality["answer_causality"],
     "champion_log_loss": lambda case, _: case.against_champion(excess_loss),
 }

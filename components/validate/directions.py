@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from components.core.judge import GateConfig, JudgeConfig
+from components.trading.backtest import backtest
+from components.trading.statistics import sharpe_ratio
 from components.validate import measures
 from components.validate.case import Answer, Ask, Case, Questions, Unanswered
 from components.validate.measures import Quantity
@@ -13,6 +15,11 @@ from components.validate.zone import Zone
 def block_length(zone: Zone, config: JudgeConfig) -> float:
     """Return the mean block of the bootstrap, in decision times."""
     return measures.block_length(zone, config.costs)
+
+
+def trial_score(zone: Zone, _: object, config: JudgeConfig) -> float:
+    """Return the Sharpe ratio of one decision time to the next, after costs; NaN if nothing varies."""
+    return sharpe_ratio(backtest(zone.predictions, config.costs).net, periods_per_year=1.0)
 
 
 def _with_signals(quantity: Callable[[Case[Zone]], Quantity]) -> Ask:
@@ -36,5 +43,7 @@ QUESTIONS: Questions = {
     "log_loss_skill": lambda case, _: case.measure(measures.log_loss_skill(case.zone)),
     "net_sharpe": _with_signals(_net_sharpe),
     "placebo": lambda case, gate: measures.placebo(case.zone, level=gate.bound, seed=case.config.seed),
+    "feature_causality": lambda case, _: case.causality["feature_causality"],
+    "answer_causality": lambda case, _: case.causality["answer_causality"],
     "champion_log_loss": lambda case, _: case.against_champion(measures.excess_loss),
 }

@@ -4,11 +4,12 @@ A number that is not finite fails its gate; too little history passes none.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
-from components.core.judge import CHAMPION_METRICS, GateConfig, JudgeConfig, Metric
+from components.core.judge import CAUSAL_METRICS, CHAMPION_METRICS, GateConfig, JudgeConfig, Metric, ZoneName
 from components.core.verdict import GateResult, Outcome
-from components.validate.case import Case, Unanswered
+from components.validate.case import Answer, Case, Unanswered
 from components.validate.kinds import Table, kind_of
 from components.validate.measures import Measured
 
@@ -25,6 +26,8 @@ TITLES: dict[Metric, str] = {
     "score_correlation": "Does a higher score come when it says so?",
     "reconstruction_mse": "Does it still know the shape of the data?",
     "placebo": "Is its skill gone when the labels are shifted in time?",
+    "feature_causality": "Is every feature made of what was known by then?",
+    "answer_causality": "Does every answer stay when what came later is changed?",
     "champion_log_loss": "Is it not worse than the champion?",
     "champion_score_error": "Is it not worse than the champion?",
 }
@@ -37,19 +40,27 @@ def evaluate(
     bars_per_year: float,
     champion: Table | None = None,
     past: Table | None = None,
+    trial_scores: tuple[float, ...] = (),
+    causality: Mapping[Metric, Answer] | None = None,
+    of: ZoneName = "test",
 ) -> tuple[GateResult, ...]:
-    """Return the answer of every gate that applies.
+    """Return the answer of every gate about the zone ``of`` that applies; ``predictions`` are those of its rows.
 
     ``champion`` predicts rows of the same zone; ``past`` is the model's table of the training zone, for the kinds
-    whose peers learn from it.
+    whose peers learn from it; ``trial_scores`` are those of all models that were looked at on days of the zone;
+    ``causality`` answers the gates that ask for more than a table, None where nobody could.
     """
-    gates = [gate for gate in config.gates if gate.metric not in CHAMPION_METRICS or champion is not None]
+    asked = [gate for gate in config.gates if gate.zone == of]
+    left_out = (CHAMPION_METRICS if champion is None else frozenset()) | (
+        CAUSAL_METRICS if causality is None else frozenset()
+    )
+    gates = [gate for gate in asked if gate.metric not in left_out]
     kind = kind_of(predictions)
     zone = kind.zone(predictions)
     if broken := zone.defect():
-        return tuple(_unmeasured(gate, "fail", f"Fails closed: {broken}.") for gate in gates)
+        return tuple(unmeasured(gate, "fail", f"Fails closed: {broken}.") for gate in gates)
     if lack := zone.lack(config):
-        return tuple(_unmeasured(gate, "insufficient evidence", lack) for gate in gates)
+        return tuple(unmeasured(gate, "insufficient evidence", lack) for gate in gates)
     case = Case(
         zone,
         champion=None if champion is None else kind.zone(champion),
@@ -57,6 +68,8 @@ def evaluate(
         config=config,
         bars_per_year=bars_per_year,
         block=kind.block_length(zone, config),
+        trial_scores=trial_scores,
+        causality=causality or {},
     )
     return tuple(_ask(gate, case) for gate in gates)
 
@@ -85,10 +98,10 @@ def _ask(gate: GateConfig, case: Case[Any]) -> GateResult:
     questions = kind_of(case.zone.predictions).questions
     if gate.metric not in questions:
         reason = f"Fails closed: {gate.metric} says nothing of such predictions; ask {', '.join(questions)}."
-        return _unmeasured(gate, "fail", reason)
+        return unmeasured(gate, "fail", reason)
     answer = questions[gate.metric](case, gate)
     if isinstance(answer, Unanswered):
-        return _unmeasured(gate, answer.outcome, answer.reason)
+        return unmeasured(gate, answer.outcome, answer.reason)
     return _decide(gate, answer, case.config)
 
 
@@ -96,35 +109,42 @@ def _decide(gate: GateConfig, measured: Measured, config: JudgeConfig) -> GateRe
     above = gate.side == "above"
     value, edge = measured.value, measured.lower if above else measured.upper
     if not (math.isfinite(value) and math.isfinite(edge)):
-        return _unmeasured(gate, "fail", f"Fails closed: the value or its bound is undefined. {measured.note}".strip())
+        return unmeasured(gate, "fail", f"Fails closed: the value or its bound is undefined. {measured.note}".strip())
     cleared = edge > gate.bound if above else edge <= gate.bound
     promising = value > gate.bound if above else value <= gate.bound
     outcome: Outcome = "pass" if cleared else "insufficient evidence" if promising else "fail"
     is_interval = measured.lower < measured.upper
-    sure = f", {'at least' if above else 'at most'} {edge:.4g} with {config.confidence:.0%} confidence"
+    sure = f", {'at least' if above else 'at most'} {edge:.4g} with {100 * config.confidence:.4g}% confidence"
     wish = f"must be {'above' if above else 'at most'} {gate.bound:g}"
     aside = f" ({measured.note})" if measured.note else ""
     return GateResult(
         metric=gate.metric,
-        title=TITLES[gate.metric],
+        title=_title(gate),
         value=value,
         lower=measured.lower if is_interval and math.isfinite(measured.lower) else None,
         upper=measured.upper if is_interval and math.isfinite(measured.upper) else None,
         bound=gate.bound,
+        zone=gate.zone,
         side=gate.side,
         outcome=outcome,
         reason=f"{value:.4g}{sure if is_interval else ''}; {wish}{aside}.",
     )
 
 
-def _unmeasured(gate: GateConfig, outcome: Outcome, reason: str) -> GateResult:
+def _title(gate: GateConfig) -> str:
+    return TITLES[gate.metric] if gate.zone == "test" else f"Sealed {gate.zone}: {TITLES[gate.metric]}"
+
+
+def unmeasured(gate: GateConfig, outcome: Outcome, reason: str) -> GateResult:
+    """Return the answer of a gate without a number."""
     return GateResult(
         metric=gate.metric,
-        title=TITLES[gate.metric],
+        title=_title(gate),
         value=None,
         lower=None,
         upper=None,
         bound=gate.bound,
+        zone=gate.zone,
         side=gate.side,
         outcome=outcome,
         reason=reason,

@@ -1,8 +1,9 @@
 """Judge a bundle: predict the test zone, ask the gates, sign the verdict, write the report."""
 
 import json
+import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -10,14 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from components.core.bundle import Bundle
+from components.core.code import code_digest
 from components.core.errors import ArtifactError
 from components.core.family import Family
 from components.core.files import atomic_file, digest_of, read_json, write_json
-from components.core.judge import JudgeConfig
+from components.core.judge import JudgeConfig, Metric
+from components.core.lineage import EXAMPLES, carry
+from components.core.recipe import HOLDOUT
 from components.core.run_context import RunContext
+from components.core.span import Span
+from components.core.trials import Trial, overlapping, record
 from components.core.verdict import VERDICT, GateResult, Outcome, Verdict, write
+from components.validate.case import Answer
 from components.validate.causality import answer_causality, feature_causality
 from components.validate.gates import evaluate, overall
+from components.validate.holdout import Opening, ask_holdout
 from components.validate.kinds import Kind, Table, kind_asked, kind_of
 from components.validate.report import render
 from components.validate.sections import Findings
@@ -36,31 +44,56 @@ def judge(
     config: JudgeConfig,
     family: Family,
     champion: Bundle | None,
+    ledger_length: int = 0,
     threads: int = 1,
 ) -> Verdict:
     """Return the verdict; write ``verdict.json`` (signed), ``metrics.json`` and ``report.html`` to ``out``.
 
+    The manifests of the examples, and of what they were made of, are copied beside it. As in ``weigh``.
+    """
+    findings = weigh(
+        bundle, examples, run, config=config, family=family, champion=champion, ledger_length=ledger_length,
+        threads=threads,
+    )  # fmt: skip
+    carry(examples, EXAMPLES, out)
+    _publish(findings, out, run)
+    return findings.verdict
+
+
+def weigh(
+    bundle: Bundle,
+    examples: Path,
+    run: RunContext,
+    *,
+    config: JudgeConfig,
+    family: Family,
+    champion: Bundle | None,
+    ledger_length: int = 0,
+    threads: int = 1,
+) -> Findings:
+    """Return the verdict, unsigned, and everything behind it.
+
     Anything that offers ``predict(bundle, examples, zone=, threads=)`` and returns one of the tables of
     ``components/market/predictions.py`` can be judged. Of classes and scores the training zone is predicted too:
     its labels are what the peers of the gates learn from.
-    The verdict is written last; the report is copied to the run's folder. Examples without a test
-    zone give insufficient evidence.
+    Before any gate is asked, the bundle is written into the ledger of trials; before the holdout is, which is when
+    every other gate has passed, into that of the openings: whoever weighs the same again adds nothing to either.
+    Examples without a test zone give insufficient evidence. ``ledger_length`` is that of the promotions whose
+    champion this is.
 
     Raises:
-        ArtifactError: If the bundle was trained on other examples, whose test zone may be another.
+        ArtifactError: If the bundle was trained on other examples, whose test zone may be another, or if a
+            ledger was altered.
     """
     manifest = _manifest_of(bundle, examples)
     rival = champion if config.compare_with_champion else None
-    heard = _hear(bundle, rival, examples, manifest, config=config, family=family, threads=threads)
-    bars_per_year, zone = float(manifest["bars_per_year"]), heard.kind.zone(heard.tested)
-    results = evaluate(heard.tested, config, bars_per_year=bars_per_year, champion=heard.champion, past=heard.past)
-    say = partial(family.module("predict").predict, bundle, zone=TEST, threads=threads)
-    results += (
-        feature_causality(manifest, family),
-        answer_causality(zone, say, examples, manifest, seed=config.seed),
-    )
-    past = heard.kind.zone(heard.past) if heard.past else None
-    evidence = heard.kind.evidence(zone, past, config, bars_per_year=bars_per_year)
+    say = partial(_say, family=family, examples=examples, manifest=manifest, threads=threads)
+    heard = _hear(bundle, rival, say, config=config)
+    trials = _record(bundle, heard, manifest, run, config=config)
+    causality = _causality(bundle, heard, manifest, examples, config=config, family=family, threads=threads)
+    results = _ask(bundle, heard, say, trials=trials, manifest=manifest, run=run, config=config, causality=causality)
+    zone = heard.zone
+    evidence = heard.kind.evidence(zone, heard.past_zone, config, bars_per_year=float(manifest["bars_per_year"]))
     outcome = overall(results)
     verdict = Verdict(
         verdict=outcome,
@@ -68,20 +101,27 @@ def judge(
         gates=results,
         metrics=evidence.metrics(TEST),
         family=family.name,
+        dataset=manifest["dataset"],
         bundle_digest=bundle.digest,
-        examples_digest=manifest["digest"],
         recipe_digest=digest_of(bundle.manifest["config"]),
+        examples_digest=manifest["digest"],
+        features_digest=manifest["features_digest"],
+        snapshot_digest=manifest["snapshot_digest"],
+        snapshot_seal=manifest["snapshot_seal"],
+        code_digest=code_digest(),
+        python=platform.python_version(),
+        numpy=metadata.version("numpy"),
         champion_digest=champion.digest if champion else None,
+        ledger_length=ledger_length,
+        num_trials=len(trials),
         judge=config,
         run_key=run.run_key,
         created=run.clock().isoformat(timespec="seconds"),
     )
-    findings = Findings(
+    return Findings(
         verdict=verdict, title=family.title, zone=zone, evidence=evidence, usable=not zone.defect(),
         examples=manifest, history=_history(bundle), versions=_versions(bundle),
     )  # fmt: skip
-    _publish(findings, out, run)
-    return verdict
 
 
 @dataclass(frozen=True)
@@ -96,25 +136,31 @@ class _Heard:
     champion: Table | None
     """The champion, of the test zone, if it is asked."""
 
+    @property
+    def zone(self) -> Rows[Any]:
+        """The test zone."""
+        return self.kind.zone(self.tested)
+
+    @property
+    def past_zone(self) -> Rows[Any] | None:
+        """The training zone, if peers learn from it."""
+        return self.kind.zone(self.past) if self.past else None
+
+
+def _say(
+    model: Bundle, zone: str, *, family: Family, examples: Path, manifest: Mapping[str, Any], threads: int
+) -> Table | None:
+    """Return what a model says of a zone; None if there is no such zone."""
+    if not manifest["zones"].get(zone, {}).get("rows"):
+        return None
+    table: Table = family.module("predict").predict(model, examples, zone=zone, threads=threads)
+    return table
+
 
 def _hear(
-    bundle: Bundle,
-    rival: Bundle | None,
-    examples: Path,
-    manifest: Mapping[str, Any],
-    *,
-    config: JudgeConfig,
-    family: Family,
-    threads: int,
+    bundle: Bundle, rival: Bundle | None, say: Callable[[Bundle, str], Table | None], *, config: JudgeConfig
 ) -> _Heard:
     """Return what bundle and rival say; without a test zone nothing, of the kind that the gates ask about."""
-
-    def say(model: Bundle, zone: str) -> Table | None:
-        if not manifest["zones"].get(zone, {}).get("rows"):
-            return None
-        table: Table = family.module("predict").predict(model, examples, zone=zone, threads=threads)
-        return table
-
     tested = say(bundle, TEST)
     kind = kind_of(tested) if tested else kind_asked(config.gates)
     return _Heard(
@@ -123,6 +169,66 @@ def _hear(
         past=say(bundle, TRAIN) if kind.learns and tested else None,
         champion=(say(rival, TEST) or kind.nothing) if rival else None,
     )
+
+
+def _record(
+    bundle: Bundle, heard: _Heard, manifest: Mapping[str, Any], run: RunContext, *, config: JudgeConfig
+) -> tuple[Trial, ...]:
+    """Write down that the bundle is looked at, before any gate is asked; return all trials on days of the zone."""
+    if not heard.tested.label.size:
+        return ()
+    zone, past = heard.zone, heard.past_zone
+    score = math.nan if zone.defect() or (past and past.defect()) else heard.kind.trial_score(zone, past, config)
+    trial = Trial(
+        kind="judge",
+        run_key=run.run_key,
+        bundle=bundle.digest,
+        recipe=digest_of(bundle.manifest["config"]),
+        examples=manifest["digest"],
+        span=Span.of_zone(manifest, TEST),
+        num_times=zone.num_times,
+        score=score if math.isfinite(score) else None,
+    )
+    ledger = run.workspace.trials(bundle.manifest["family"], manifest["dataset"])
+    return overlapping(record(ledger, trial), trial.span)
+
+
+def _causality(
+    bundle: Bundle, heard: _Heard, manifest: Mapping[str, Any], examples: Path,
+    *, config: JudgeConfig, family: Family, threads: int,
+) -> Mapping[Metric, Answer]:  # fmt: skip
+    """Return whether features and answers know what comes later."""
+    say = partial(family.module("predict").predict, bundle, zone=TEST, threads=threads)
+    return {
+        "feature_causality": feature_causality(manifest, family),
+        "answer_causality": answer_causality(heard.zone, say, examples, manifest, seed=config.seed),
+    }
+
+
+def _ask(
+    bundle: Bundle,
+    heard: _Heard,
+    say: Callable[[Bundle, str], Table | None],
+    *,
+    trials: tuple[Trial, ...],
+    manifest: Mapping[str, Any],
+    run: RunContext,
+    config: JudgeConfig,
+    causality: Mapping[Metric, Answer],
+) -> tuple[GateResult, ...]:
+    """Return the answers of the gates about the test zone, and then of those about the holdout."""
+    bars_per_year = float(manifest["bars_per_year"])
+    scores = tuple(trial.score for trial in trials if trial.score is not None)
+    results = evaluate(
+        heard.tested, config, bars_per_year=bars_per_year, champion=heard.champion, past=heard.past,
+        trial_scores=scores, causality=causality,
+    )  # fmt: skip
+    return results + ask_holdout(
+        lambda: say(bundle, HOLDOUT) or heard.kind.nothing,
+        Opening.of(bundle, manifest, config, run_key=run.run_key),
+        run.workspace.holdouts(bundle.manifest["family"], manifest["dataset"]),
+        config, passed=overall(results) == "pass", bars_per_year=bars_per_year, past=heard.past,
+    )  # fmt: skip
 
 
 def _manifest_of(bundle: Bundle, examples: Path) -> dict[str, Any]:
@@ -138,7 +244,7 @@ def _manifest_of(bundle: Bundle, examples: Path) -> dict[str, Any]:
 
 
 def _publish(findings: Findings, out: Path, run: RunContext) -> None:
-    """Write metrics and report, and last, signed, the verdict: once it is there, everything is."""
+    """Write metrics and report, also to the run's folder, and last, signed, the verdict: then everything is there."""
     verdict = findings.verdict
     write_json(out / "metrics.json", json.loads(verdict.model_dump_json())["metrics"])
     page = render(findings).encode()

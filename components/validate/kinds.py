@@ -32,6 +32,8 @@ class Kind:
     """How each gate that makes sense is answered, by metric."""
     block_length: Callable[[Any, JudgeConfig], float]
     """Mean block of the bootstrap, in decision times."""
+    trial_score: Callable[[Any, Any, JudgeConfig], float]
+    """From zone and past to what one would choose models by, higher is better; NaN where it is undefined."""
     evidence: Callable[..., Evidence]
     """From ``(zone, past, config, bars_per_year=)`` to what the metrics and the report say."""
     learns: bool
@@ -44,6 +46,7 @@ KINDS: dict[type, Kind] = {
         nothing=Predictions((), _CODES, _TIMES, _NONE, _NONE, _NONE, threshold=1.0),
         questions=directions.QUESTIONS,
         block_length=directions.block_length,
+        trial_score=directions.trial_score,
         evidence=direction_page.DirectionEvidence.of,
         learns=False,
     ),
@@ -52,6 +55,7 @@ KINDS: dict[type, Kind] = {
         nothing=ClassPredictions((), _CODES, _TIMES, (), np.zeros((0, 0)), _CODES, _CODES, horizon=1),
         questions=classes.QUESTIONS,
         block_length=classes.block_length,
+        trial_score=classes.trial_score,
         evidence=class_page.ClassEvidence.of,
         learns=True,
     ),
@@ -60,6 +64,7 @@ KINDS: dict[type, Kind] = {
         nothing=ScorePredictions((), _CODES, _TIMES, _NONE, _NONE, _NONE, _NONE, horizon=1),
         questions=scores.QUESTIONS,
         block_length=scores.block_length,
+        trial_score=scores.trial_score,
         evidence=score_page.ScoreEvidence.of,
         learns=True,
     ),

@@ -72,12 +72,17 @@ def bounded(quantity: Quantity, zone: Rows[Any], config: JudgeConfig, *, block: 
         num_rows=zone.num_rows,
     )
     with np.errstate(invalid="ignore", divide="ignore"):
-        value = float(quantity.of(np.ones((1, zone.num_times)))[0])
         drawn = np.concatenate([quantity.of(weights) for weights in histories])
     tail = math.floor((1 - config.confidence) * drawn.size)
     lower = np.sort(np.where(np.isfinite(drawn), drawn, -np.inf))[tail]
     upper = np.sort(np.where(np.isfinite(drawn), drawn, np.inf))[-1 - tail]
-    return Measured(value, float(lower), float(upper), quantity.note)
+    return Measured(value_of(quantity, zone), float(lower), float(upper), quantity.note)
+
+
+def value_of(quantity: Quantity, zone: Rows[Any]) -> float:
+    """Return the quantity of the zone as it is; NaN where it is undefined."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(quantity.of(np.ones((1, zone.num_times)))[0])
 
 
 def ranking(zone: Zone) -> Quantity:

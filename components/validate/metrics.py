@@ -2,30 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-
-import numpy as np
 
 from components.core.verdict import Measurement
 from components.trading.backtest import Book
+from components.trading.calibration import Bin, reliability_curve
 from components.trading.confusion import Confusion
-from components.trading.statistics import Array, auc, log_loss_rows, wilson_interval
+from components.trading.statistics import auc, log_loss_rows
 from components.validate.zone import Zone
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Rows of similar probability, and how often what was said came."""
-
-    probability: float
-    """Mean of the probabilities."""
-    share: float
-    """Share of the rows on which it came."""
-    lower: float
-    """Wilson bound of the share."""
-    upper: float
-    """Wilson bound of the share."""
-    num_rows: int
 
 
 def confusion(zone: Zone) -> Confusion:
@@ -35,19 +18,7 @@ def confusion(zone: Zone) -> Confusion:
 
 def reliability(zone: Zone, *, num_bins: int = 10) -> list[Bin]:
     """Return bins of equal numbers of rows, from low to high probability."""
-    return bins_of(zone.predictions.probability, zone.predictions.label, num_bins=num_bins)
-
-
-def bins_of(probability: Array, happened: Array, *, num_bins: int) -> list[Bin]:
-    """Return bins of equal numbers of rows, from low to high probability; ``happened`` is 1 or 0."""
-    order = np.argsort(probability, kind="stable")
-    parts = [part for part in np.array_split(order, num_bins) if part.size]
-    bins: list[Bin] = []
-    for part in parts:
-        count = int(happened[part].sum())
-        lower, upper = wilson_interval(count, part.size)
-        bins.append(Bin(float(probability[part].mean()), count / part.size, lower, upper, part.size))
-    return bins
+    return reliability_curve(zone.predictions.probability, zone.predictions.label, num_bins=num_bins)
 
 
 def measure(

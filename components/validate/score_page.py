@@ -10,10 +10,11 @@ import numpy as np
 from components.core.judge import JudgeConfig
 from components.core.page import table, text
 from components.core.verdict import Measurement
+from components.trading.calibration import Bin
 from components.trading.statistics import Array
 from components.validate import scores
 from components.validate.charts import Line, line_chart, reliability_chart
-from components.validate.metrics import Bin, measurements
+from components.validate.metrics import measurements
 from components.validate.sections import Findings, day_ticks, figure, legend, training_figure
 from components.validate.zone import ScoreZone
 

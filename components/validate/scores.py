@@ -11,7 +11,7 @@ import numpy as np
 from components.core.judge import JudgeConfig
 from components.trading.statistics import Array, ranks
 from components.validate.case import Questions
-from components.validate.measures import Measured, Quantity, longest_block, shifted_share
+from components.validate.measures import Measured, Quantity, longest_block, shifted_share, value_of
 from components.validate.zone import ScoreZone
 
 _ROUNDING = 1e-12  # below it a variance of ranks, which lie within 1, is none
@@ -64,6 +64,11 @@ def error_skill(zone: ScoreZone, past: ScoreZone) -> Quantity:
         f"of the mean of this zone {label.var():.5f}"
     )
     return Quantity(skill, note)
+
+
+def trial_score(zone: ScoreZone, past: ScoreZone | None, _: object) -> float:
+    """Return the skill; NaN where no peer has a training zone to learn from."""
+    return math.nan if past is None else value_of(error_skill(zone, past), zone)
 
 
 def _centred_ranks(zone: ScoreZone) -> tuple[Array, Array]:
@@ -124,5 +129,7 @@ QUESTIONS: Questions = {
     "score_correlation": lambda case, _: case.measure(correlation(case.zone)),
     "reconstruction_mse": lambda case, _: case.measure(reconstruction(case.zone)),
     "placebo": lambda case, gate: placebo(case.zone, level=gate.bound, seed=case.config.seed),
+    "feature_causality": lambda case, _: case.causality["feature_causality"],
+    "answer_causality": lambda case, _: case.causality["answer_causality"],
     "champion_score_error": lambda case, _: case.against_champion(excess_error),
 }

@@ -29,7 +29,7 @@ def validate(
     with open_run("validate", root=root, run_key=run_key) as run:
         member = families.find(family)
         config = member.config.parse_json(recipe, name="recipe")
-        champion = registry.history(run.workspace, member.name, dataset).champion
+        history = registry.history(run.workspace, member.name, dataset)
         folder = Path(out)
         folder.mkdir(parents=True, exist_ok=True)
         verdict = judge(
@@ -39,7 +39,8 @@ def validate(
             run,
             config=config.judge,
             family=member,
-            champion=champion.load() if champion else None,
+            champion=history.champion.load() if history.champion else None,
+            ledger_length=history.length,
             threads=THREADS,
         )
         Path(report).parent.mkdir(parents=True, exist_ok=True)

@@ -73,7 +73,7 @@ class Rows(ABC, Generic[Table]):
         if self.num_times >= config.min_timestamps:
             return ""
         return (
-            f"The test zone has {self.num_times} decision times ({self.num_rows} rows); "
+            f"The zone has {self.num_times} decision times ({self.num_rows} rows); "
             f"at least {config.min_timestamps} times are needed."
         )
 

@@ -1,11 +1,12 @@
 """What every discovered family keeps, whatever it models: one suite, and a new folder is in it at once."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from components.assemble.examples import assemble
@@ -27,7 +28,7 @@ from components.serving.source import Answer, ModelSource
 pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
 SOURCE = "synthetic://planted?symbols=3&days=700&seed=4"
 TINY = (
-    "data.window=6", "data.zones={train: 0.4, validation: 0.2, calibration: 0.2, test: 0.2}",
+    "data.window=6", "data.zones={train: 0.4, validation: 0.2, calibration: 0.15, test: 0.15, holdout: 0.1}",
     "train.epochs=2", "train.batch=16", "train.threads=1", "train.device=cpu",
 )  # fmt: skip
 NUM_EPOCHS = 150
@@ -213,3 +214,20 @@ def test_without_a_model_the_baseline_answers_in_the_same_shapes(
     assert tuple(said) == tuple(trained) == tuple(output.name for output in case.member.outputs)
     for name, values in said.items():
         assert values.shape == trained[name].shape, name
+
+
+def test_training_does_not_open_the_sealed_holdout_and_prediction_does_where_it_is_asked(
+    case: Case, trained: Bundle, tmp_path: Path
+) -> None:
+    sealed = shutil.copytree(case.examples, tmp_path / "examples")
+    days = pq.read_table(sealed / "holdout.parquet")["timestamp"].to_numpy().astype("datetime64[us]")
+    predict = case.member.module("predict").predict
+    found, before = (predict(trained, sealed, zone=zone, threads=1) for zone in ("holdout", "test"))
+    assert found.label.size > 10
+    assert set(found.timestamp) <= set(days)
+    assert before.timestamp.max() < days.min()
+    (sealed / "holdout.parquet").unlink()
+    assert replace(case, folder=tmp_path, examples=sealed).train("blind").digest == trained.digest
+    assert predict(trained, sealed, zone="test", threads=1).label.size == before.label.size
+    with pytest.raises(ArtifactError, match=r"holdout\.parquet: no such file"):
+        predict(trained, sealed, zone="holdout", threads=1)

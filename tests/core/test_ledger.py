@@ -68,5 +68,45 @@ def test_a_removed_entry_breaks_the_chain(tmp_path: Path) -> None:
     for number in range(3):
         ledger.append({}, expect=number)
     (tmp_path / "00000001.json").unlink()
-    with pytest.raises(ArtifactError, match=r"00000002\.json"):
+    with pytest.raises(ArtifactError, match=r"00000001\.json"):
         ledger.read()
+
+
+@pytest.mark.parametrize("name", ["00000007.json", "1a.json"])
+def test_a_file_that_is_no_entry_breaks_the_chain(tmp_path: Path, name: str) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append({}, expect=0)
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(ArtifactError, match=r"00000001\.json: the ledger's chain is broken"):
+        ledger.read()
+
+
+def _append_all(folder: Path, writer: int, rounds: int, barrier: multiprocessing.synchronize.Barrier) -> None:
+    barrier.wait(60)
+    for number in range(rounds):
+        entry = {"writer": writer, "round": number}
+        Ledger(folder).append_if(lambda _, entry=entry: entry)
+
+
+def test_four_writers_that_try_again_lose_no_entry(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(4)
+    writers = [context.Process(target=_append_all, args=(tmp_path, number, 10, barrier)) for number in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(120)
+        assert writer.exitcode == 0
+    found = [(entry["writer"], entry["round"]) for entry in Ledger(tmp_path).read()]
+    assert sorted(found) == [(writer, number) for writer in range(4) for number in range(10)]
+
+
+def test_what_is_there_already_is_not_appended_again(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+
+    def once(entries: list[dict]) -> dict | None:
+        return None if entries else {"a": 1}
+
+    first, second = ledger.append_if(once), ledger.append_if(once)
+    assert first == second
+    assert [entry["a"] for entry in first] == [1]

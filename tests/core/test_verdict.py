@@ -1,13 +1,17 @@
 import json
 import os
 import stat
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
 from components.core.errors import ArtifactError, PromotionRefusedError
+from components.core.files import canonical_json
 from components.core.judge import JudgeConfig
-from components.core.verdict import GateResult, Measurement, Verdict, public_path, read_verified, sign, write
+from components.core.keys import private_key
+from components.core.verdict import GateResult, Measurement, Verdict, read_verified, sign, write
+from components.core.workspace import public_path
 
 GATE = GateResult(
     metric="auc", title="Does it rank?", value=0.6, lower=0.55, upper=0.65, bound=0.5, side="above",
@@ -19,10 +23,18 @@ VERDICT = Verdict(
     gates=(GATE,),
     metrics={"auc": Measurement(zone="test", value=0.6), "win_rate": Measurement(zone="test", value=None)},
     family="price_action",
+    dataset="toy",
     bundle_digest="b" * 64,
-    examples_digest="e" * 64,
     recipe_digest="c" * 64,
+    examples_digest="e" * 64,
+    features_digest="f" * 64,
+    snapshot_digest="a" * 64,
+    snapshot_seal="d" * 64,
+    code_digest="9" * 64,
+    python="3.11.7",
+    numpy="2.4.0",
     champion_digest=None,
+    ledger_length=0,
     judge=JudgeConfig(),
     run_key="r1",
     created="2026-01-05T12:00:00+00:00",
@@ -138,8 +150,16 @@ def test_a_file_that_holds_no_key_is_named(path: Path, key: Path) -> None:
         sign(VERDICT, key)
 
 
-def test_a_rightly_signed_document_of_another_format_is_refused(path: Path, key: Path) -> None:
-    future = VERDICT.model_copy(update={"format": 2})
-    write(path, future, key)
-    with pytest.raises(ArtifactError, match="another version"):
+@pytest.mark.parametrize("form", [1, 3])
+def test_a_rightly_signed_document_of_another_format_is_refused_with_a_remedy(path: Path, key: Path, form: int) -> None:
+    write(path, VERDICT.model_copy(update={"format": form}), key)
+    with pytest.raises(ArtifactError, match=f"format {form}, this version reads 2.* Judge the bundle again"):
+        read_verified(path, public_path(key))
+
+
+def test_a_rightly_signed_document_that_lacks_a_field_is_refused(path: Path, key: Path) -> None:
+    document = {name: value for name, value in DOCUMENT.items() if name != "snapshot_seal"}
+    signature = b64encode(private_key(key).sign(canonical_json(document).encode())).decode()
+    path.write_text(json.dumps({"verdict": document, "signature": signature}))
+    with pytest.raises(ArtifactError, match="snapshot_seal: Field required"):
         read_verified(path, public_path(key))

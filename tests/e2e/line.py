@@ -40,8 +40,8 @@ class Line:
     def facts(self, run_key: str, step: str) -> dict[str, Any]:
         return json.loads((self.root / "runs" / run_key / f"{step}.json").read_text())
 
-    def ledger(self) -> list[Path]:
-        return sorted((self.root / "ledger").rglob("*.json"))
+    def ledger(self, name: str = "") -> list[Path]:
+        return sorted((self.root / "ledger" / name).rglob("*.json"))
 
     def wait_for(self, run_key: str, step: str, text: str, *, timeout: float = 300) -> None:
         """Wait until a step of the run said ``text``."""

@@ -43,12 +43,12 @@ def test_the_service_gives_examples_of_real_files(stocks: Path, member: Family, 
     recipe = member.recipe(member.default_recipe).canonical()
     assemble(str(stocks), member.name, recipe, out=str(tmp_path / "out"), root=str(tmp_path), run_key="k")
     manifest: dict[str, Any] = read_json(tmp_path / "out" / "manifest.json")
-    rows = pq.read_table(tmp_path / "out" / "examples.parquet").to_pandas()
+    rows = pd.concat([pq.read_table(file).to_pandas() for file in (tmp_path / "out").glob("*.parquet")])
     assert manifest["service"] == member.feature_service
     assert manifest["columns"] == [column for names in member.columns.values() for column in names]
     assert len(rows) == manifest["rows"] > 1_000
     assert np.isfinite(rows[manifest["columns"]].to_numpy()).all()
-    assert {"train", "validation", "test"} <= set(manifest["zones"])
+    assert {"train", "validation", "test", "holdout"} <= set(manifest["zones"])
     assert not rows.duplicated(["symbol", "timestamp"]).any()
 
 

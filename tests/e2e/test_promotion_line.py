@@ -22,7 +22,7 @@ def test_the_planted_signal_is_promoted_once_and_can_be_rolled_back(tmp_path_fac
     assert line.qf(*SMOKE, "--run-key", "two").returncode == 0
     assert line.facts("two", "train")["digest"] == line.facts("one", "train")["digest"]
     assert line.facts("two", "promote")["outcome"] == "unchanged"
-    assert len(line.ledger()) == 1
+    assert len(line.ledger("promotions")) == 1
     refused = line.qf("rollback", "price-action")
     assert refused.returncode == 65
     assert "no earlier champion" in refused.stderr
@@ -34,7 +34,7 @@ def test_the_noise_twin_is_refused(tmp_path_factory: pytest.TempPathFactory) -> 
     assert result.returncode == 0, result.stderr
     assert line.facts("noise", "validate")["outcome"] != "pass"
     assert line.facts("noise", "promote")["outcome"] == "refused"
-    assert line.ledger() == []
+    assert line.ledger("promotions") == []
 
 
 def test_sigkill_in_training_and_the_same_key_end_in_the_same_digest(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -29,7 +29,7 @@ def test_health_of_a_quarter_later_shares_no_day_with_now_and_in_noise_nobody_kn
     assert result.returncode == 0, result.stderr
     assert line.facts("k", "validate")["outcome"] != "pass", result.stdout
     assert line.facts("k", "promote")["outcome"] == "refused"
-    assert line.ledger() == []
+    assert line.ledger("promotions") == []
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """The scoring pipeline as a person runs it: first without a champion, then with one, then with a damaged one."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,12 +7,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from judged import lay_down, make_verdict
 from line import SMALL, TINY, Line
 
 from components.core import bundle as bundles
 from components.core.files import read_json
-from components.core.judge import JudgeConfig
-from components.core.verdict import Verdict
 from components.core.workspace import Workspace
 from components.families.price_action.predict import predict
 from components.promote.promotion import derive, enter
@@ -32,14 +30,11 @@ def artifact(line: Line, run_key: str, step: str, name: str) -> Path:
 def promoted(line: Line, folder: Path) -> str:
     """Make the bundle in ``folder`` champion by a verdict written for it, and return its digest."""
     workspace, bundle = Workspace.at(str(line.root)), bundles.load(folder)
-    values: dict[str, Any] = {
-        "verdict": "pass", "reason": "because", "gates": [], "family": "price_action", "bundle_digest": bundle.digest,
-        "metrics": {}, "examples_digest": "e", "recipe_digest": "r", "champion_digest": None,
-        "judge": json.loads(JudgeConfig().canonical()), "run_key": "k", "created": "2026-01-05T12:00:00+00:00",
-    }  # fmt: skip
-    verdict = Verdict.parse(values, name="test")
     dataset, now = "synthetic_planted", datetime.now(UTC)
-    derive(workspace, enter(workspace, bundle, verdict, dataset=dataset, run_key="k", clock=lambda: now))
+    verdict = make_verdict(bundle, dataset, examples_digest=bundle.manifest["data"]["examples"])
+    judged = lay_down(folder.with_name("written"), verdict, workspace)
+    enter(workspace, bundle, judged, dataset=dataset, run_key="k", clock=lambda: now)
+    derive(workspace, "price_action", dataset)
     return bundle.digest
 
 

@@ -9,17 +9,16 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import fsspec
 import pytest
+from judged import lay_down, make_bundle, make_verdict
 
 from components.core import bundle as bundles
 from components.core import registry
 from components.core.bundle import Bundle
 from components.core.errors import ArtifactError, DataError, EnvironmentMissingError, PromotionRefusedError, UsageError
-from components.core.judge import JudgeConfig
-from components.core.verdict import Verdict, write
+from components.core.verdict import VERDICT, Measurement
 from components.core.workspace import Workspace
 from components.promote.promotion import enter
 from components.publish.publication import LATEST, release, wanted
@@ -36,21 +35,11 @@ FAMILIES = ("regime", "health")
 
 def promoted(workspace: Workspace, family: str, folder: Path, weight: int = 1) -> Bundle:
     """Make a champion the way the promote step does."""
-    folder.mkdir(parents=True)
-    (folder / "weights.safetensors").write_bytes(bytes([weight] * 64))
-    config = {"model": {"type": KINDS[family]}}
-    bundle = bundles.seal(folder, family=family, config=config, schema={}, data={}, notes={})
-    before = registry.history(workspace, family, "real").champion
-    values: dict[str, Any] = {
-        "verdict": "pass", "reason": "because", "gates": [], "family": family, "bundle_digest": bundle.digest,
-        "metrics": {name: {"zone": "test", "value": value} for name, value in METRICS[family].items()},
-        "examples_digest": "e", "recipe_digest": "r", "champion_digest": before.bundle if before else None,
-        "judge": json.loads(JudgeConfig().canonical()), "run_key": "k", "created": NOW.isoformat(),
-    }  # fmt: skip
-    verdict = Verdict.parse(values, name="test")
-    after = enter(workspace, bundle, verdict, dataset="real", run_key="k", clock=lambda: NOW)
-    assert after.champion is not None
-    write(after.champion.verdict, verdict, workspace.signing_key)
+    bundle = make_bundle(folder, weight, family=family, config={"model": {"type": KINDS[family]}})
+    metrics = {name: Measurement(zone="test", value=value) for name, value in METRICS[family].items()}
+    verdict = make_verdict(bundle, "real", registry.history(workspace, family, "real"), metrics=metrics)
+    judged = lay_down(folder.with_name(f"{folder.name}-verdict"), verdict, workspace)
+    enter(workspace, bundle, judged, dataset="real", run_key="k", clock=lambda: NOW)
     return bundle
 
 
@@ -130,7 +119,7 @@ def test_a_signed_verdict_of_another_bundle_publishes_nothing(workspace: Workspa
     second = registry.history(workspace, "regime", "real").champion
     assert first is not None
     assert second is not None
-    second.verdict.write_bytes(first.verdict.read_bytes())
+    (second.evidence / VERDICT).write_bytes((first.evidence / VERDICT).read_bytes())
     with pytest.raises(PromotionRefusedError, match=f"is for bundle {first.bundle[:12]}"):
         release(workspace, FAMILIES, "real", tmp_path / "models", at=NOW)
     assert not (tmp_path / "models" / LATEST).exists()

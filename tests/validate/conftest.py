@@ -1,7 +1,7 @@
 """Test zones with a known truth: a skilful model, one that guesses, and one that says nothing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import NormalDist
@@ -15,7 +15,7 @@ import pytest
 from components.core.bundle import Bundle, seal
 from components.core.config import Config
 from components.core.family import Family, Resources
-from components.core.files import write_json
+from components.core.files import atomic_file, write_json
 from components.core.run_context import RunContext
 from components.core.workspace import Workspace
 from components.market.predictions import ClassPredictions, Predictions, ScorePredictions
@@ -121,11 +121,27 @@ def make_scores() -> MakeScores:
     return _make_scores
 
 
+def after(table: Table) -> Table:
+    """Return the same answers on the days that follow."""
+    return replace(table, timestamp=table.timestamp + np.ptp(table.timestamp) + np.timedelta64(1, "D"))
+
+
+def zone_facts(table: Table) -> dict:
+    first, last = (str(day)[:10] for day in table.timestamp[[0, -1]])
+    times = np.unique(table.timestamp).size
+    return {"rows": table.label.size, "timestamps": times, "first": first, "last": last}
+
+
 @dataclass(frozen=True, kw_only=True)
 class StoredFamily(Family):
-    """A family whose bundles hold their answers, by zone: the judge needs nothing but ``predict``."""
+    """A family whose bundles hold their answers, by zone: the judge needs nothing but ``predict``.
+
+    Where none are given for the holdout, they are those of the test zone, on the days after it.
+    """
 
     answers: dict[str, Table | dict[str, Table]]
+    killed_at: str = ""
+    """Zone whose prediction the judge does not survive."""
 
     def module(self, name: str) -> ModuleType:
         module = ModuleType(name)
@@ -133,9 +149,11 @@ class StoredFamily(Family):
         def predict(bundle: Bundle, examples: Path, *, zone: str, threads: int) -> Table:
             assert (examples / "manifest.json").exists()
             assert threads == 1
+            if zone == self.killed_at:
+                raise KeyboardInterrupt
             answer = self.answers[bundle.digest]
             zones = answer if isinstance(answer, dict) else {"test": answer}
-            return zones[zone]
+            return {"holdout": after(zones["test"]), **zones}[zone]
 
         module.predict = predict  # type: ignore[attr-defined]
         return module
@@ -152,33 +170,29 @@ class Bench:
         workspace = Workspace.at(str(self.folder / "root"))
         return RunContext(step="validate", run_key="r1", workspace=workspace, clock=lambda: NOON)
 
-    def examples(self, predictions: Table | None) -> Path:
-        folder = self.folder / "examples"
+    def examples(self, predictions: Table | None, *, digest: str = "e" * 64, holdout: bool = True) -> Path:
+        folder = self.folder / f"examples-{digest[:4]}"
         zones = {"train": {"rows": 3000, "timestamps": 600, "first": "2021-01-01", "last": "2022-12-31"}}
         if predictions is not None:
-            first, last = (str(day)[:10] for day in predictions.timestamp[[0, -1]])
-            times = np.unique(predictions.timestamp).size
-            zones["test"] = {"rows": predictions.label.size, "timestamps": times, "first": first, "last": last}
-        table = pa.table(
-            {
-                "timestamp": np.arange(9).astype("datetime64[D]").astype("datetime64[us]"),
-                "open": np.ones(9),
-                "close": np.ones(9),
-                "rsi_14": np.ones(9),
-                "label": np.ones(9),
-                "zone": ["test"] * 9,
-            }
-        )
+            zones["test"] = zone_facts(predictions)
+            if holdout:
+                zones["holdout"] = zone_facts(after(predictions))
+        columns = dict.fromkeys(("open", "close", "rsi_14", "label"), np.ones(9))
+        days = np.arange(9).astype("datetime64[D]").astype("datetime64[us]")
         folder.mkdir(exist_ok=True)
-        pq.write_table(table, folder / "examples.parquet")
+        with atomic_file(folder / "examples.parquet") as file:  # several judges may ask at once
+            pq.write_table(pa.table({"timestamp": days, **columns, "zone": ["test"] * 9}), file)
         manifest = {
             "files": {},
             "lookahead": {"views": [], "checked": "nothing", "findings": []},
-            "digest": "e" * 64,
+            "digest": digest,
             "features_digest": "f" * 64,
+            "snapshot_digest": "a" * 64,
+            "snapshot_seal": "b" * 64,
             "columns": ["open", "close", "rsi_14"],
             "bars_per_year": 252.0,
             "window": 64,
+            "horizon": 1,
             "zones": zones,
             "symbols": ["AAA", "BBB"],
             "dataset": "planted",
@@ -187,20 +201,20 @@ class Bench:
         write_json(folder / "manifest.json", manifest)
         return folder
 
-    def bundle(self, name: str = "bundle", *, examples: str = "e" * 64) -> Bundle:
+    def bundle(self, name: str = "bundle", *, examples: str = "e" * 64, seed: int = 7) -> Bundle:
         folder = self.folder / name
         write_json(folder / "history.json", {"train_loss": [0.693, 0.671, 0.66], "val_loss": [0.69, 0.68, 0.684]})
         write_json(folder / "model.json", {"name": name})
         return seal(
             folder,
             family="stored",
-            config={"seed": 7},
+            config={"seed": seed},
             schema={},
             data={"examples": examples},
             notes={"torch": "2.13.0"},
         )
 
-    def family(self, answers: dict[str, Table | dict[str, Table]]) -> StoredFamily:
+    def family(self, answers: dict[str, Table | dict[str, Table]], *, killed_at: str = "") -> StoredFamily:
         return StoredFamily(
             name="stored",
             title="Stored answers: a family of tests",
@@ -209,6 +223,7 @@ class Bench:
             resources=Resources(cpu="1", memory="1Gi"),
             columns={},
             answers=answers,
+            killed_at=killed_at,
         )
 
 

@@ -13,7 +13,9 @@ from components.core import family as families
 from components.core.files import read_json, write_json
 from components.market.examples_manifest import examples_digest
 from components.market.predictions import Predictions
+from components.validate.case import Unanswered
 from components.validate.causality import answer_causality, changed_after, feature_causality
+from components.validate.measures import Measured
 from components.validate.zone import Zone
 
 NUM_TIMES = 120
@@ -69,23 +71,23 @@ def asked(folder: Path, answer: Answer):
     return answer_causality(zone, lambda other: said(other, answer), folder, MANIFEST, seed=0)
 
 
-ANSWERS: dict[str, tuple[Answer, str]] = {
-    "honest": (lambda rows: rows["x"], "pass"),
-    "with a long memory": (lambda rows: rows["x"].cumsum(), "pass"),
-    "one row ahead": (lambda rows: rows["x"].shift(-1, fill_value=0.0), "fail"),
-    "ten rows ahead": (lambda rows: rows["x"].shift(-10, fill_value=0.0), "fail"),
-    "the label itself": (lambda rows: 0.9 * rows["label"], "fail"),
-    "scaled by the whole zone": (lambda rows: rows["x"] / rows["x"].abs().max(), "fail"),
-    "the label of the row before": (lambda rows: rows["label"].shift(1, fill_value=0.0), "pass"),
+ANSWERS: dict[str, tuple[Answer, bool]] = {
+    "honest": (lambda rows: rows["x"], True),
+    "with a long memory": (lambda rows: rows["x"].cumsum(), True),
+    "one row ahead": (lambda rows: rows["x"].shift(-1, fill_value=0.0), False),
+    "ten rows ahead": (lambda rows: rows["x"].shift(-10, fill_value=0.0), False),
+    "the label itself": (lambda rows: 0.9 * rows["label"], False),
+    "scaled by the whole zone": (lambda rows: rows["x"] / rows["x"].abs().max(), False),
+    "the label of the row before": (lambda rows: rows["label"].shift(1, fill_value=0.0), True),
 }
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_only_an_answer_that_knows_the_future_moves_with_it(examples: Path, name: str) -> None:
-    answer, outcome = ANSWERS[name]
+    answer, honest = ANSWERS[name]
     result = asked(examples, answer)
-    assert result.outcome == outcome, result.reason
-    assert result.value == pytest.approx(0.0, abs=1e-9) if outcome == "pass" else result.value > 0.01
+    assert isinstance(result, Measured)
+    assert result.value == pytest.approx(0.0, abs=1e-9) if honest else result.value > 0.01
 
 
 def test_what_was_known_at_the_cut_stays_and_all_else_changes(examples: Path) -> None:
@@ -105,24 +107,31 @@ def test_what_was_known_at_the_cut_stays_and_all_else_changes(examples: Path) ->
 
 def test_a_broken_zone_answers_nothing(examples: Path) -> None:
     result = asked(examples, lambda rows: rows["x"] * np.nan)
-    assert (result.outcome, result.value) == ("fail", None)
+    assert isinstance(result, Unanswered)
+    assert result.outcome == "fail"
 
 
 def test_features_that_look_ahead_fail_the_family_that_reads_them_and_no_other() -> None:
     finding = {"view": "technical_v1", "column": "rsi_14", "problem": "look-ahead: column 'rsi_14' moves"}
     manifest = {"lookahead": {"views": ["technical_v1", "returns_v1"], "checked": "all", "findings": [finding]}}
     found = feature_causality(manifest, families.find("price_action"))
-    assert (found.outcome, found.value) == ("fail", 1)
-    assert "rsi_14" in found.reason
-    assert feature_causality(manifest, families.find("health")).outcome == "pass"
+    assert isinstance(found, Measured)
+    assert found.value == 1
+    assert "rsi_14" in found.note
+    other = feature_causality(manifest, families.find("health"))
+    assert isinstance(other, Measured)
+    assert other.value == 0
 
 
 def test_a_view_that_is_not_made_of_bars_is_named_as_not_probed() -> None:
     manifest = {"lookahead": {"views": ["technical_v1"], "checked": "all", "findings": []}}
     found = feature_causality(manifest, families.find("regime"))
-    assert found.outcome == "pass"
-    assert "not probed: context_v1" in found.reason
+    assert isinstance(found, Measured)
+    assert found.value == 0
+    assert "not probed: context_v1" in found.note
 
 
 def test_features_that_nobody_probed_fail_closed() -> None:
-    assert feature_causality({}, families.find("price_action")).outcome == "fail"
+    found = feature_causality({}, families.find("price_action"))
+    assert isinstance(found, Unanswered)
+    assert found.outcome == "fail"

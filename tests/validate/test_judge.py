@@ -10,7 +10,7 @@ from report_page import Page
 
 from components.core.errors import ArtifactError
 from components.core.judge import JudgeConfig
-from components.core.verdict import Verdict, public_path, read_verified
+from components.core.verdict import Verdict, read_verified
 from components.validate.judge import judge
 
 QUICK = JudgeConfig(bootstrap_samples=200)
@@ -38,7 +38,7 @@ def page_of(bench) -> Page:
 def test_a_skilful_bundle_gets_a_signed_pass(bench, make_zone) -> None:
     verdict = run_judge(bench, make_zone(skill=0.35))
     assert verdict.verdict == "pass"
-    assert read_verified(bench.folder / "out" / "verdict.json", public_path(bench.run.workspace.signing_key)) == verdict
+    assert read_verified(bench.folder / "out" / "verdict.json", bench.run.workspace.verify_key) == verdict
     assert verdict.bundle_digest == bench.bundle().digest
     assert (verdict.examples_digest, verdict.champion_digest) == ("e" * 64, None)
     assert verdict.created == "2026-01-05T12:00:00+00:00"
@@ -57,7 +57,7 @@ def test_judging_twice_gives_the_same_bytes(bench, make_zone) -> None:
 def test_a_guessing_bundle_is_not_passed_and_the_reason_names_a_gate(bench, make_zone) -> None:
     verdict = run_judge(bench, make_zone(skill=0.0, seed=1))
     assert verdict.verdict == "fail"
-    assert re.search(r"\d of 7 gates failed\. .+ No: ", verdict.reason)
+    assert re.search(r"\d of 8 gates failed\. .+ No: ", verdict.reason)
 
 
 def test_examples_without_a_test_zone_are_insufficient_evidence_with_a_report(bench) -> None:
@@ -83,7 +83,7 @@ def test_broken_predictions_still_get_a_failing_verdict_and_a_report(bench, make
 def test_the_champion_is_compared_and_named(bench, make_zone) -> None:
     verdict = run_judge(bench, make_zone(skill=0.35), champion=True)
     assert verdict.champion_digest == bench.bundle("champion").digest
-    assert verdict.gates[-3].metric == "champion_log_loss"
+    assert verdict.gates[-2].metric == "champion_log_loss"
     alone = JudgeConfig(bootstrap_samples=200, compare_with_champion=False)
     unasked = run_judge(bench, make_zone(skill=0.35), champion=True, config=alone)
     assert unasked.champion_digest == bench.bundle("champion").digest  # promotion is bound to it all the same
@@ -150,12 +150,9 @@ def test_text_from_outside_is_escaped(bench, make_zone) -> None:
     bundle, folder = bench.bundle(), bench.examples(predictions)
     manifest = json.loads((folder / "manifest.json").read_text())
     evil = "<script>alert(1)</script>\"'&"
-    for key in ("source", "dataset"):
-        manifest[key] = evil
-    manifest["symbols"], manifest["columns"] = [evil], ["open", evil]
-    pq.write_table(
-        pq.read_table(folder / "examples.parquet").append_column(evil, [[1.0] * 9]), folder / "examples.parquet"
-    )
+    table = pq.read_table(folder / "examples.parquet").append_column(evil, [[1.0] * 9])
+    pq.write_table(table, folder / "examples.parquet")
+    manifest["source"], manifest["symbols"], manifest["columns"] = evil, [evil], ["open", evil]
     manifest["zones"][evil] = {"rows": 1, "timestamps": 1, "first": "2019-01-01", "last": "2019-01-02"}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     judge(

@@ -6,7 +6,7 @@ import pytest
 from report_page import Page
 
 from components.core.judge import CLASS_GATES, SCORE_GATES, JudgeConfig
-from components.core.verdict import Verdict, public_path, read_verified
+from components.core.verdict import Verdict, read_verified
 from components.validate.judge import judge
 
 CLASSES = JudgeConfig(gates=CLASS_GATES, bootstrap_samples=100)
@@ -35,7 +35,7 @@ def score_zones(make_scores) -> dict:
 def test_classes_get_a_signed_pass_with_their_metrics(bench, class_zones) -> None:
     verdict, _ = run_judge(bench, CLASSES, class_zones)
     assert verdict.verdict == "pass"
-    assert read_verified(bench.folder / "out" / "verdict.json", public_path(bench.run.workspace.signing_key)) == verdict
+    assert read_verified(bench.folder / "out" / "verdict.json", bench.run.workspace.verify_key) == verdict
     value = {name: item.value for name, item in verdict.metrics.items()}
     table = class_zones["test"]
     said = table.probability.argmax(axis=1)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from components.core.bundle import Bundle
 from components.core.errors import ArtifactError
+from components.core.recipe import HOLDOUT
 from components.families.health.config import HealthConfig
 from components.families.health.evaluate import Said
 from components.families.health.model import HealthNetwork
@@ -64,7 +65,7 @@ def predict(bundle: Bundle, examples: Path, *, zone: str, threads: int) -> Score
         DataError: If the examples cannot be trusted.
     """
     config, model = load_model(bundle)
-    data = read_examples(examples)
+    data = read_examples(examples, holdout=zone == HOLDOUT)
     require_same_columns(bundle, data)
     with reproducible(seed=config.seed, threads=threads):
         device = choose_device("auto" if config.train.device == "cuda" else config.train.device)

@@ -11,6 +11,7 @@ from safetensors.torch import load
 from components.core.bundle import Bundle
 from components.core.errors import ArtifactError
 from components.core.files import read_json
+from components.core.recipe import HOLDOUT
 from components.families.price_action.config import ModelConfig, PriceActionConfig
 from components.families.price_action.data import Scaler, place_windows, tile
 from components.families.price_action.dense import DenseTransformer
@@ -78,7 +79,7 @@ def predict(bundle: Bundle, examples: Path, *, zone: str, threads: int) -> Predi
     """
     config = PriceActionConfig.parse(bundle.manifest["config"], name=f"{bundle.folder}: config")
     facts, scaler = read_json(bundle.path("model.json")), Scaler.read(bundle.path("scaler.json"))
-    data = read_examples(examples)
+    data = read_examples(examples, holdout=zone == HOLDOUT)
     if data.columns != scaler.columns:
         raise ArtifactError(f"{examples}: features {data.columns}, the bundle was trained on {scaler.columns}")
     calibration = Calibration(**facts["calibration"])

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from components.core.bundle import Bundle
 from components.core.errors import ArtifactError
+from components.core.recipe import HOLDOUT
 from components.families.regime.config import RegimeConfig
 from components.families.regime.model import RegimeNetwork
 from components.learning.batches import Windows
@@ -65,7 +66,7 @@ def predict(bundle: Bundle, examples: Path, *, zone: str, threads: int) -> Class
         DataError: If the examples cannot be trusted.
     """
     config, model = load_model(bundle)
-    data = read_examples(examples)
+    data = read_examples(examples, holdout=zone == HOLDOUT)
     require_same_columns(bundle, data)
     with reproducible(seed=config.seed, threads=threads):
         device = choose_device("auto" if config.train.device == "cuda" else config.train.device)
