@@ -146,7 +146,7 @@ def judge_one(*, family: str, recipe: str, kind: str, source: str) -> Facts:
     with tempfile.TemporaryDirectory() as scratch:
         config = member.config.parse_json(recipe, name="recipe")
         verdict = prove(Path(scratch), member, config, source)
-    gates = {gate.metric: gate.outcome for gate in verdict.gates}
+    gates = {f"{gate.metric}, {gate.zone}": gate.outcome for gate in verdict.gates}
     facts: Facts = {"kind": kind, "source": source, "verdict": verdict.verdict, "gates": gates}
     return facts | {"cpu_s": round(time.process_time() - before, 2)}
 

@@ -10,7 +10,7 @@ from components.core.errors import QuantfoundryError
 from components.core.family import Family
 from components.core.judge import JudgeConfig
 from components.core.recipe import RecipeConfig
-from components.core.verdict import Verdict
+from components.core.verdict import GateResult, Verdict
 from pipelines.calibration import RECIPE
 from pipelines.proving import Ground
 
@@ -18,6 +18,11 @@ FAMILY: Final = "price_action"
 MARKS: Final = {"pass": ".", "fail": "X", "insufficient evidence": "?"}
 
 Wanted = Literal["promoted", "refused"]
+
+
+def named(gate: GateResult) -> str:
+    """Return the name of a gate: a metric is asked once for each zone."""
+    return gate.metric if gate.zone == "test" else f"{gate.metric} of the {gate.zone}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +44,11 @@ class Attempt:
 
     @property
     def caught_by(self) -> list[str]:
-        """Return the gates that it did not pass, or, if it passed them all, who else refused it."""
-        gates = [gate.metric for gate in self.verdict.gates if gate.outcome != "pass"] if self.verdict else []
-        passed = self.verdict is not None and self.verdict.verdict == "pass"
-        refusal = [self.refusal] if self.refusal and (passed or not gates) else []
-        return [*([] if passed else gates), *refusal]
+        """Return the gates that decided its verdict, or, if it passed them all, why it was refused all the same."""
+        verdict = self.verdict
+        if verdict is None or verdict.verdict == "pass":
+            return [self.refusal] if self.refusal else []
+        return [named(gate) for gate in verdict.gates if gate.outcome == verdict.verdict]
 
     @property
     def held(self) -> bool:
@@ -56,7 +61,7 @@ class Attempt:
 
     def facts(self) -> dict[str, Any]:
         """Return everything as JSON."""
-        gates = {gate.metric: gate.outcome for gate in self.verdict.gates} if self.verdict else {}
+        gates = {named(gate): gate.outcome for gate in self.verdict.gates} if self.verdict else {}
         return {
             "plant": self.plant, "story": self.story, "wanted": self.wanted, "outcome": self.outcome,
             "verdict": self.verdict.verdict if self.verdict else None, "gates": gates, "caught_by": self.caught_by,

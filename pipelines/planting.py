@@ -1,5 +1,6 @@
 """The plants of the drill, in the order in which they are judged: the good one first, the changed champion last."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownParameterType=false, reportUnknownMemberType=false
 import json
 import shutil
 from functools import cache, partial
@@ -90,11 +91,6 @@ def _best_of_many(field: Field) -> Path:
         net = backtest(predict(bundle, ground.examples, zone="test", threads=1), field.recipe.judge.costs).net
         scores.append(float(net.mean() / net.std()) if net.std() > 0 else -np.inf)
     return mould.seal(_made(field, "best-of-many"), mould.random(100 + int(np.argmax(scores)))).folder
-
-
-def _another_graph(field: Field) -> Path:
-    mould = _on(field, PLANTED)
-    return mould.seal(_made(field, "another-graph"), mould.nudged(0.02), graph=False).folder
 
 
 def _peeking(family: Family) -> Family:

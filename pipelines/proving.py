@@ -3,6 +3,7 @@
 No pipeline, no online store and no registry: what is proven here is the judge.
 """
 
+# pyright: reportUnknownVariableType=false, reportUnknownParameterType=false, reportUnknownMemberType=false
 import contextlib
 import os
 from collections.abc import Generator

@@ -51,9 +51,11 @@ def evaluate(
     ``causality`` answers the gates that ask for more than a table, None where nobody could.
     """
     asked = [gate for gate in config.gates if gate.zone == of]
-    left_out = (CHAMPION_METRICS if champion is None else frozenset()) | (
-        CAUSAL_METRICS if causality is None else frozenset()
-    )
+    answerable = {
+        *(CHAMPION_METRICS if champion is not None else ()),
+        *(CAUSAL_METRICS if causality is not None else ()),
+    }
+    left_out = (CHAMPION_METRICS | CAUSAL_METRICS) - answerable
     gates = [gate for gate in asked if gate.metric not in left_out]
     kind = kind_of(predictions)
     zone = kind.zone(predictions)
