@@ -17,6 +17,17 @@ def _workspace(context: click.Context, parameter: click.Parameter, value: str) -
     return Workspace.at(value)
 
 
+def companion_options(command: Command) -> Command:
+    """Add ``--context`` and ``--options``: where the tables beside the bars are."""
+    context = click.option(
+        "--context",
+        default="",
+        help="Folder, or s3:// prefix, with the funds, yields and news tone behind the market's context.",
+    )
+    options = click.option("--options", default="", help="Parquet file of option chains, here or at s3://.")
+    return context(options(command))
+
+
 def root_option(command: Command) -> Command:
     """Add ``--root``: where runs, models and ledgers lie."""
     return click.option(

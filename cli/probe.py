@@ -2,25 +2,31 @@
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownParameterType=false
 # pyright: reportUnknownArgumentType=false
+import contextlib
 import importlib
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 import click
 import pyarrow as pa
 
+from cli.options import companion_options
 from components.core import family as families
 from components.core.clock import system_clock
 from components.core.errors import BAD_DATA, DataError, UsageError
 from components.ingest.snapshot import as_of, wanted_symbols
 from components.market.bars import OHLC, Bars
+from components.market.companions import CONTEXT_FILES, OPTIONS_FILE, read_companions
+from components.market.context import YIELDS_FILE
 from components.market.layout import PLAIN
 from components.market.probes import Finding, Report
 from components.market.probes.against import against
-from components.market.probes.data import MAX_EMPTY_SHARE, OURS
+from components.market.probes.data import EMPTY, MAX_EMPTY_SHARE, OURS
 from components.market.probes.data import data as probe_data
-from components.market.probes.lookahead import NUM_CUTS, Compute, cuts_of
+from components.market.probes.lookahead import NUM_CUTS, Compute, cuts_beside, cuts_of
 from components.market.probes.lookahead import lookahead as probe_lookahead
 from components.market.probes.quirks import quirks
 from components.market.probes.restate import restate as probe_restate
@@ -31,8 +37,17 @@ from components.market.table_kinds import kind_of
 
 SHIPPED: Final = {"technical_v1": "cli.shipped:technical", "spectral_v1": "cli.shipped:spectral"}
 """The functions from bars to features behind each view of the feature store."""
-SHIPPED_DAILY: Final = {"returns_v1": "cli.shipped:returns", "characteristics_v1": "cli.shipped:characteristics"}
+SHIPPED_DAILY: Final = {
+    "returns_v1": "cli.shipped:returns",
+    "characteristics_v1": "cli.shipped:characteristics",
+    "forecasts_v1": "cli.shipped:forecasts",
+}
 """Those whose columns are named in days."""
+SHIPPED_BESIDE: Final = {
+    "context_v1": ("cli.shipped:context", CONTEXT_FILES),
+    "options_v1": ("cli.shipped:options", (OPTIONS_FILE, YIELDS_FILE)),
+}
+"""Those that are made of tables beside the bars, with these; none can do without its first."""
 
 _ASOF = click.option("--asof", default="", metavar="DATE", help="What was known by then.  [default: now]")
 _SYMBOLS = click.option("--symbols", default="", metavar="A,B", help="Only these symbols.  [default: all]")
@@ -68,16 +83,7 @@ def data(source: str, *, keys: str, max_empty_share: float, other: str, asof: st
     wanted = tuple(key.strip() for key in keys.split(",") if key.strip())
     check = partial(probe_data, asof=moment, max_empty_share=max_empty_share)
     found = tables(source)
-    reports: list[Report] = []
-    for name, table in found.items():
-        if _are_bars(table):
-            reports.append(check(table, keys=wanted, name=name))
-            continue
-        kind = kind_of(table.column_names)
-        if kind is None or kind.time in PLAIN.times:
-            own = [key for key in kind.keys if key != kind.time] if kind else ()
-            reports.append(check(table, keys=wanted or own, name=name))
-        reports.append(quirks(table, name=name))
+    reports = [report for name, table in found.items() for report in _of_table(table, name, wanted, check)]
     if not any(report.findings for report in reports) and all(_are_bars(table) for table in found.values()):
         reports += _features_of(source, moment)
     _tell(reports)
@@ -88,17 +94,42 @@ def data(source: str, *, keys: str, max_empty_share: float, other: str, asof: st
 @click.option("--features", metavar="MODULE:FUNCTION", help="Your own, from bars to a table.  [default: the shipped]")
 @click.option("--cuts", type=click.IntRange(1, 100), default=NUM_CUTS, show_default=True, help="Instants to cut at.")
 @click.option("--tolerance", type=click.FloatRange(0), default=0.0, show_default=True, help="Relative; 0: equal bits.")
+@companion_options
 @_SYMBOLS
 @_ASOF
 @_SEED
 def lookahead(
-    source: str, *, features: str | None, cuts: int, tolerance: float, symbols: str, asof: str, seed: int
+    source: str,
+    *,
+    features: str | None,
+    cuts: int,
+    tolerance: float,
+    context: str,
+    options: str,
+    symbols: str,
+    asof: str,
+    seed: int,
 ) -> None:
-    """Change the future: no feature of the past may move."""
-    bars = read_bars(source, symbols=wanted_symbols(symbols), asof=as_of(asof, system_clock))
-    views = {features: features} if features else _shipped(bars)
-    change = partial(probe_lookahead, bars=bars.table, cuts=cuts_of(bars.table, cuts), seed=seed, tolerance=tolerance)
-    _tell([change(_function(path), name=name) for name, path in views.items()])
+    """Change the future: no feature of the past may move.
+
+    Of the bars, and for the features of the market's context and of options, of the tables beside them.
+    """
+    if features and (context or options):
+        raise UsageError("--features computes from bars alone. Leave --context and --options out")
+    moment = as_of(asof, system_clock)
+    bars = read_bars(source, symbols=wanted_symbols(symbols), asof=moment)
+    change = partial(probe_lookahead, bars=bars.table, seed=seed, tolerance=tolerance)
+    views, instants = {features: features} if features else _shipped(bars), cuts_of(bars.table, cuts)
+    reports = [change(_function(path), cuts=instants, name=name) for name, path in views.items()]
+    beside = {} if features else read_companions(source, context=context, options=options, asof=moment)
+    for name, (path, wanted) in SHIPPED_BESIDE.items():
+        if wanted[0] in beside:
+            compute = partial(_function(path), interval=bars.interval)
+            given = {key: beside[key] for key in wanted if key in beside}
+            instants = cuts_beside(compute(bars.table, given), bars.table, given, cuts)
+            with _warned_already():
+                reports.append(change(compute, cuts=instants, beside=given, name=name))
+    _tell(reports)
 
 
 @probe.command()
@@ -135,6 +166,20 @@ def _joined(source: str) -> pa.Table:
         raise DataError(f"the files are not alike ({reason})", file=source, remedy="Give files of one kind") from None
 
 
+def _of_table(table: pa.Table, name: str, keys: Sequence[str], check: Callable[..., Report]) -> list[Report]:
+    """Return what is wrong with a table, and what the rules of its kind say of one that is not of bars."""
+    if _are_bars(table):
+        return [check(table, keys=keys, name=name)]
+    kind = kind_of(table.column_names)
+    if kind is not None and kind.time not in PLAIN.times:
+        return [quirks(table, name=name)]
+    own = [key for key in kind.keys if key != kind.time] if kind else ()
+    plain, odd = check(table, keys=keys or own, name=name), quirks(table, name=name)
+    told = {finding.column for finding in odd.findings if finding.check.endswith("empty_column")}
+    once = tuple(finding for finding in plain.findings if finding.problem != EMPTY or finding.column not in told)
+    return [replace(plain, findings=once), odd]
+
+
 def _are_bars(table: pa.Table) -> bool:
     return {*OHLC, "volume"}.issubset(table.column_names) and not set(OURS[:2]).intersection(table.column_names)
 
@@ -153,6 +198,16 @@ def _features_of(source: str, moment: Any) -> list[Report]:
 def _priced(table: pa.Table, bars: Bars) -> pa.Table:
     """Return the features with the close beside them, which labels are made of."""
     return table if "close" in table.column_names else table.append_column("close", bars.table["adj_close"])
+
+
+@contextlib.contextmanager
+def _warned_already() -> Generator[None]:
+    """Keep still what a first computation warned of: the same one follows for every cut."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _shipped(bars: Bars) -> dict[str, str]:

@@ -5,7 +5,7 @@ import shutil
 import click
 
 from cli.console import Progress, summary
-from cli.options import root_option
+from cli.options import companion_options, root_option
 from components.core.workspace import Workspace
 from components.ingest import MAX_RESTATED
 from components.serving import MAX_AGE_DAYS
@@ -73,12 +73,7 @@ def carry_out(asked: RunRequest) -> None:
     show_default=True,
     help="Share of the bars known already that the source may have changed; 1 allows any, and records it.",
 )
-@click.option(
-    "--context",
-    default="",
-    help="Folder, or s3:// prefix, with the funds, yields and news tone behind the market's context.",
-)
-@click.option("--options", default="", help="Parquet file of option chains, here or at s3://.")
+@companion_options
 @click.option(
     "--run-key", default="", help="The same key resumes the same run.  [default: from family, recipe, data and code]"
 )

@@ -4,18 +4,20 @@
 # pyright: reportUnknownArgumentType=false
 import contextlib
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from components.assemble.examples import examples_table, labelled
 from components.assemble.labellers import LABELLERS
 from components.core.family import Family
 from components.features import tables
+from components.features.market_tables import companion_tables
 from components.features.materialize import write_features
 from components.market.bars import Interval
-from feature_repo.definitions import TECHNICAL_VIEW, UNITS
+from feature_repo.definitions import CONTEXT_VIEW, OPTIONS_VIEW, TECHNICAL_VIEW, UNITS
 from feature_repo.place import Place
 from feature_repo.store import apply, open_store, point_in_time
 
@@ -38,6 +40,32 @@ def returns(bars: pa.Table) -> pa.Table:
 def characteristics(bars: pa.Table) -> pa.Table:
     """Return the rows of ``characteristics_v1``; the bars must be daily."""
     return tables.characteristics_table(tables.bar_panel(bars))
+
+
+def forecasts(bars: pa.Table) -> pa.Table:
+    """Return the rows of ``forecasts_v1``; the bars must be daily."""
+    return tables.forecasts_table(tables.bar_panel(bars))
+
+
+def context(bars: pa.Table, beside: Mapping[str, pa.Table], *, interval: Interval) -> pa.Table:
+    """Return the rows of ``context_v1``, with the market as ``symbol`` and the session as ``timestamp``."""
+    table = _companion(CONTEXT_VIEW, bars, beside, interval)
+    return table.rename_columns({"market": "symbol", "date": "timestamp"})
+
+
+def options(bars: pa.Table, beside: Mapping[str, pa.Table], *, interval: Interval) -> pa.Table:
+    """Return the rows of ``options_v1``."""
+    return _companion(OPTIONS_VIEW, bars, beside, interval)
+
+
+def _companion(view: str, bars: pa.Table, beside: Mapping[str, pa.Table], interval: Interval) -> pa.Table:
+    """Return the rows of a view as the features step makes them of a snapshot's folder."""
+    with tempfile.TemporaryDirectory() as private:
+        folder = Path(private)
+        for name, table in beside.items():
+            pq.write_table(table, folder / name)
+        found = companion_tables(folder, tables.bar_panel(bars), interval)
+        return next(table for name, table in found if name == view)
 
 
 def features(bars: pa.Table, interval: Interval) -> pa.Table:

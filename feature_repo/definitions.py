@@ -16,7 +16,17 @@ from feast.types import Float64, String
 
 from components.core import family
 from components.core.family import Family
-from components.market.columns import CHARACTERISTICS, CONTEXT, MACD, PRICES, RETURNS, SPECTRAL, TECHNICAL
+from components.market.columns import (
+    CHARACTERISTICS,
+    CONTEXT,
+    FORECAST_SOURCE,
+    FORECASTS,
+    MACD,
+    PRICES,
+    RETURNS,
+    SPECTRAL,
+    TECHNICAL,
+)
 from components.market.option_fields import OPTION_FEATURES
 
 OWNER = "market-data"
@@ -24,6 +34,7 @@ TECHNICAL_VIEW = "technical_v1"
 RETURNS_VIEW = "returns_v1"
 CHARACTERISTICS_VIEW = "characteristics_v1"
 SPECTRAL_VIEW = "spectral_v1"
+FORECASTS_VIEW = "forecasts_v1"
 CONTEXT_VIEW = "context_v1"
 OPTIONS_VIEW = "options_v1"
 
@@ -51,6 +62,7 @@ UNITS: Mapping[str, Mapping[str, str]] = {
         "fractal_dimension_126": "dimension",
         "correlation_30": "correlation",
     },
+    FORECASTS_VIEW: dict.fromkeys(FORECASTS, "fraction"),
     CONTEXT_VIEW: {
         **dict.fromkeys(CONTEXT, "fraction"),
         "spy_vol_21d": "fraction per year",
@@ -109,6 +121,14 @@ def _views(folder: Path) -> list[FeatureView]:
             cadence="day",
             tags={"inputs": "close,volume,benchmark"},
             units=UNITS[CHARACTERISTICS_VIEW],
+        ),
+        _view(
+            FORECASTS_VIEW,
+            folder,
+            entity=SYMBOL,
+            cadence="day",
+            tags={"inputs": "close", "forecast_source": FORECAST_SOURCE},
+            units=UNITS[FORECASTS_VIEW],
         ),
         _view(
             OPTIONS_VIEW,

@@ -5,9 +5,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from components.core.workspace import SIGNING_KEY, VERIFY_KEY
+
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 TOP = Path(__file__).parents[1]
 SHARED_DATA = TOP.parent / "shared" / "data"

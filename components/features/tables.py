@@ -14,14 +14,15 @@ from components.market.adjust import Candles, forward_adjusted
 from components.market.bars import Interval
 from components.market.benchmark import benchmark_at, market_index
 from components.market.characteristics import characteristics
-from components.market.columns import CHARACTERISTICS, MACD, OWN, PRICES, RETURNS, SPECTRAL, TECHNICAL
+from components.market.columns import CHARACTERISTICS, FORECASTS, MACD, OWN, PRICES, RETURNS, SPECTRAL, TECHNICAL
 from components.market.correlation import correlation
+from components.market.forecasts import forecasts
 from components.market.fractal import fractal_dimension
 from components.market.own import own_features
 from components.market.panel import bars_first
 from components.market.returns import strength_columns
 from components.market.spectral import fourier, wavelet
-from feature_repo.definitions import CHARACTERISTICS_VIEW, RETURNS_VIEW, SPECTRAL_VIEW, TECHNICAL_VIEW
+from feature_repo.definitions import CHARACTERISTICS_VIEW, FORECASTS_VIEW, RETURNS_VIEW, SPECTRAL_VIEW, TECHNICAL_VIEW
 
 Array = npt.NDArray[np.float64]
 
@@ -108,6 +109,11 @@ def characteristics_table(panel: BarPanel) -> pa.Table:
     return _table(panel, dict(zip(CHARACTERISTICS, np.moveaxis(values, -1, 0), strict=True)))
 
 
+def forecasts_table(panel: BarPanel) -> pa.Table:
+    """Return the rows of ``forecasts_v1``; the bars must be daily."""
+    return _table(panel, dict(zip(FORECASTS, np.moveaxis(forecasts(panel.candles.close), -1, 0), strict=True)))
+
+
 def spectral_table(panel: BarPanel) -> pa.Table:
     """Return the rows of ``spectral_v1``: wavelet, Fourier, fractal dimension and correlation."""
     close = panel.candles.close
@@ -119,14 +125,15 @@ def spectral_table(panel: BarPanel) -> pa.Table:
 def feature_tables(panel: BarPanel, interval: Interval) -> Iterator[tuple[str, pa.Table]]:
     """Yield the name of each view that the bars have features for, and its rows.
 
-    The columns of ``returns_v1`` and ``characteristics_v1`` are named and scaled in days: of intraday bars
-    there are none.
+    The columns of ``returns_v1``, ``characteristics_v1`` and ``forecasts_v1`` are named and scaled in days: of
+    intraday bars there are none.
     """
     yield TECHNICAL_VIEW, technical_table(panel)
     yield SPECTRAL_VIEW, spectral_table(panel)
     if interval == "daily":
         yield RETURNS_VIEW, returns_table(panel)
         yield CHARACTERISTICS_VIEW, characteristics_table(panel)
+        yield FORECASTS_VIEW, forecasts_table(panel)
 
 
 def _table(panel: BarPanel, columns: Mapping[str, Array]) -> pa.Table:

@@ -80,6 +80,12 @@ def told(beside: Mapping[str, pa.Table]) -> list[str]:
     return [*(["the market's context"] if FUNDS_FILE in beside else []), *quotes]
 
 
+def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the run says of the snapshot."""
+    kept = ("digest", "source", "dataset", "interval", "rows", "first", "last", "increment")
+    return {key: manifest[key] for key in kept} | {"num_symbols": len(manifest["symbols"])}
+
+
 def _warn(run: RunContext, inputs: Sequence[Input], increment: Mapping[str, Any]) -> None:
     """Log what a person should look at."""
     for item in inputs:
@@ -133,13 +139,12 @@ def ingest(
             manifest = append_snapshot(
                 history, bars, Path(out), **named, symbols=wanted, created=run.clock(), max_restated=max_restated
             )
-        facts = {key: manifest[key] for key in ("digest", "source", "dataset", "interval", "rows", "first", "last")}
-        facts["num_symbols"] = len(manifest["symbols"])
-        facts["quality"] = round(found.score, 6)
-        facts["num_quarantined"] = 0 if aside is None else aside.num_rows
-        facts["layouts"] = layouts(bars.inputs)
-        facts["beside"] = told(beside)
-        facts["increment"] = manifest["increment"]
+        facts = _facts(manifest) | {
+            "quality": round(found.score, 6),
+            "num_quarantined": 0 if aside is None else aside.num_rows,
+            "layouts": layouts(bars.inputs),
+            "beside": told(beside),
+        }
         run.log.info("read layouts=%s", facts["layouts"])
         _warn(run, bars.inputs, manifest["increment"])
         run.record(**facts)

@@ -14,12 +14,30 @@ from components.core.errors import EnvironmentMissingError
 from components.learning.settings import PrecisionConfig
 
 
-def gainful_format(device: torch.device) -> torch.dtype:
-    """Return the format in which ``device`` computes fastest without harm; float32 where 16 bits bring nothing."""
+def computes_bfloat16(device: torch.device) -> bool:
+    """Return whether ``device``, which must be of this machine, has units for bfloat16."""
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     found = torch.cpu.get_capabilities()
-    return torch.bfloat16 if found.get("avx512_bf16") or found.get("amx_bf16") else torch.float32
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+
+
+def resolved_format(config: PrecisionConfig, device: torch.device, *, has_bfloat16: bool) -> torch.dtype:
+    """Return the number format that ``config`` asks for on ``device``.
+
+    ``auto`` is the one in which the device computes fastest without harm: every GPU computes in 16 bits, a CPU
+    only where it has units for bfloat16.
+
+    Raises:
+        EnvironmentMissingError: If float16 is asked for on a CPU.
+    """
+    if config.format == "float16" and device.type != "cuda":
+        raise EnvironmentMissingError("train.precision.format is float16, which wants a GPU. Use bfloat16 or auto")
+    if config.format != "auto":
+        return getattr(torch, config.format)
+    if has_bfloat16:
+        return torch.bfloat16
+    return torch.float16 if device.type == "cuda" else torch.float32
 
 
 class Precision:
@@ -31,9 +49,7 @@ class Precision:
         Raises:
             EnvironmentMissingError: If float16 is asked for on a CPU.
         """
-        if config.format == "float16" and device.type != "cuda":
-            raise EnvironmentMissingError("train.precision.format is float16, which wants a GPU. Use bfloat16 or auto")
-        self.dtype: torch.dtype = gainful_format(device) if config.format == "auto" else getattr(torch, config.format)
+        self.dtype = resolved_format(config, device, has_bfloat16=computes_bfloat16(device))
         self._device = device
         self._scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
 

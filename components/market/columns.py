@@ -56,6 +56,18 @@ SPECTRAL = (
 )
 """What the price did at each time scale, how rough its path is and how it moves with the market, over bars."""
 
+FORECAST_SOURCE = "statistical"
+"""What ``FORECASTS`` are made by: no model, but drift and volatility of the past."""
+
+FORECAST_STEPS = (1, 2, 3, 4, 5)
+"""Days ahead."""
+
+FORECASTS = (
+    *(f"forecast_mean_{step}d" for step in FORECAST_STEPS),
+    *(f"forecast_std_{step}d" for step in FORECAST_STEPS),
+)
+"""Mean and standard deviation of the return over the next days, over daily bars."""
+
 CONTEXT = (
     "spy_return_1d",
     "spy_return_21d",

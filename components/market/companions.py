@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from components.core.address import refuse_credentials
 from components.core.errors import DataError, UsageError
 from components.market import remote, synthetic
+from components.market.asof import Times
 from components.market.bars import SESSION_KNOWN_AT
 from components.market.context import FUNDS, FUNDS_FILE, TENORS, TONE_FILE, YIELDS_FILE
 from components.market.context_files import NEXT_DAY, TONES, read_closes, read_columns, read_tone, read_yields
@@ -69,7 +70,13 @@ def read_companions(
         if options:
             found[OPTIONS_FILE] = _chain(options, patience)
     moment = np.datetime64(asof.replace(tzinfo=None), "us")
-    return {name: _known(table, _DELAYS[name], moment) for name, table in found.items()}
+    return {name: table.filter(pa.array(known_times(name, table) <= moment)) for name, table in found.items()}
+
+
+def known_times(name: str, table: pa.Table) -> Times:
+    """Return from when each row of the table called ``name`` was known, [row], datetime64[us] UTC."""
+    days: Times = table["date"].cast(pa.timestamp("us")).to_numpy()
+    return days + _DELAYS[name]
 
 
 def _synthetic(spec: synthetic.MarketSpec) -> dict[str, pa.Table]:
@@ -119,9 +126,3 @@ def _chain(address: str, patience: Patience) -> pa.Table:
     read_chain(table, file=address)
     kept = [name for name in (*REQUIRED, *OPTIONAL) if name in table.column_names]
     return table.select(kept).replace_schema_metadata(None)
-
-
-def _known(table: pa.Table, delay: np.timedelta64, moment: np.datetime64) -> pa.Table:
-    """Return the rows of days that were known at ``moment``, which is ``delay`` after they began."""
-    days = table["date"].cast(pa.timestamp("us")).to_numpy()
-    return table.filter(pa.array(days + delay <= moment))

@@ -95,5 +95,5 @@ def context(funds: Series, yields: Series, tone: Series) -> tuple[Times, Floats]
     ]
     known_at = at.copy()
     for series, used in ((yields, curve), (tone, news)):
-        known_at = np.where(used < 0, known_at, np.maximum(known_at, series.known_at[used]))
+        known_at = np.fmax(known_at, np.append(series.known_at, np.datetime64("NaT"))[used])
     return known_at, np.concatenate(columns, axis=1)

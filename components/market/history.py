@@ -181,12 +181,7 @@ def append_snapshot(
         found = history.previous(bars, symbols=symbols, asof=asof)
         later, notes = SCHEMA.empty_table(), dict[str, Any]()
         if found is not None:
-            change = compare(newest(found.bars, found.later), bars.table)
-            _refuse_restated(change, max_restated, dataset, found.digest)
-            table, later = merged(found.bars, found.later, change, moment=asof)
-            bars = replace(bars, table=table)
-            notes |= {"previous": found.digest, "damaged": list(found.damaged), "max_restated": max_restated}
-            notes |= change.facts()
+            bars, later, notes = _continued(found, bars, moment=asof, max_restated=max_restated, dataset=dataset)
             notes["beside"] = companion_changes(history.folder / found.digest, beside or {}, max_restated=max_restated)
         with fresh_folder(out) as folder:
             manifest = write_snapshot(
@@ -203,6 +198,17 @@ def append_snapshot(
             )
         history.keep(out, manifest, symbols=symbols, created=created)
     return manifest
+
+
+def _continued(
+    found: Found, bars: Bars, *, moment: datetime, max_restated: float, dataset: str
+) -> tuple[Bars, pa.Table, dict[str, Any]]:
+    """Return the bars as first known, their versions that became known later, and what changed since ``found``."""
+    change = compare(newest(found.bars, found.later), bars.table)
+    _refuse_restated(change, max_restated, dataset, found.digest)
+    table, later = merged(found.bars, found.later, change, moment=moment)
+    notes = {"previous": found.digest, "damaged": list(found.damaged), "max_restated": max_restated}
+    return replace(bars, table=table), later, notes | change.facts()
 
 
 def _refuse_restated(change: Change, max_restated: float, dataset: str, digest: str) -> None:

@@ -61,15 +61,18 @@ def macd(close: Floats) -> Floats:
 def macd_columns(close: Floats) -> list[Floats]:
     """Return ``MACD``, each [bar, symbol], of closes [bar, symbol]."""
     late = MACD_SLOW - MACD_FAST
-    fast = _smoothed(close, first=late, period=MACD_FAST, weight=2 / (MACD_FAST + 1))
+    fast = smoothed(close, first=late, period=MACD_FAST, weight=2 / (MACD_FAST + 1))
     line = fast - _ema(close, MACD_SLOW)
-    signal = _smoothed(line, first=MACD_SLOW - 1, period=MACD_SIGNAL, weight=2 / (MACD_SIGNAL + 1))
+    signal = smoothed(line, first=MACD_SLOW - 1, period=MACD_SIGNAL, weight=2 / (MACD_SIGNAL + 1))
     line[: MACD_SLOW + MACD_SIGNAL - 2] = np.nan
     return [line, signal, line - signal]
 
 
-def _smoothed(values: Floats, *, first: int, period: int, weight: float) -> Floats:
-    """Return the exponential average along axis 0 of ``values[first:]``, seeded by the mean of ``period`` values."""
+def smoothed(values: Floats, *, first: int, period: int, weight: float) -> Floats:
+    """Return the exponential average along axis 0 of ``values[first:]``, seeded by the mean of ``period`` values.
+
+    NaN before the seed; ``weight`` is that of the newest value.
+    """
     result = np.full(values.shape, np.nan)
     seed = first + period - 1
     if seed >= len(values):
@@ -82,12 +85,12 @@ def _smoothed(values: Floats, *, first: int, period: int, weight: float) -> Floa
 
 
 def _ema(values: Floats, period: int) -> Floats:
-    return _smoothed(values, first=0, period=period, weight=2 / (period + 1))
+    return smoothed(values, first=0, period=period, weight=2 / (period + 1))
 
 
 def _wilder(values: Floats) -> Floats:
     """Smooth ``values``, whose first row, a difference to nothing, is left out."""
-    return _smoothed(values, first=1, period=WILDER, weight=1 / WILDER)
+    return smoothed(values, first=1, period=WILDER, weight=1 / WILDER)
 
 
 def _rsi(close: Floats) -> Floats:

@@ -46,27 +46,17 @@ def write_snapshot(
     and goes to ``later.parquet``; ``beside`` holds the tables of ``companions``, by file name;
     ``increment`` says what changed since the snapshot before.
     """
-    table = bars.table.cast(SCHEMA)
-    files = {BARS: _write_table(folder / BARS, table)}
+    tables = {BARS: bars.table.cast(SCHEMA), **(beside or {})}
     if later is not None and later.num_rows:
-        files[LATER] = _write_table(folder / LATER, later.cast(SCHEMA))
-    for name, companion in (beside or {}).items():
-        files[name] = _write_table(folder / name, companion)
-    range_of = pc.min_max(table["timestamp"])
+        tables[LATER] = later.cast(SCHEMA)
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "dataset": dataset,
         "source": source,
-        "inputs": [asdict(item) for item in bars.inputs],
-        "interval": bars.interval,
-        "bar_seconds": bars.bar_seconds,
-        "rows": table.num_rows,
-        "symbols": sorted(pc.unique(table["symbol"]).to_pylist()),
-        "first": range_of["min"].as_py().isoformat(),
-        "last": range_of["max"].as_py().isoformat(),
+        **_facts(bars),
         "asof": asof.astimezone(UTC).isoformat(),
         "increment": dict(increment or {}),
-        "files": files,
+        "files": {name: _write_table(folder / name, table) for name, table in tables.items()},
     }
     if quality is not None:
         manifest["quality"] = dict(quality)
@@ -77,6 +67,20 @@ def write_snapshot(
     manifest["seal"] = digest_of(manifest)
     write_json(folder / MANIFEST, manifest)
     return manifest
+
+
+def _facts(bars: Bars) -> dict[str, Any]:
+    """Return what a manifest says of the bars themselves."""
+    range_of = pc.min_max(bars.table["timestamp"])
+    return {
+        "inputs": [asdict(item) for item in bars.inputs],
+        "interval": bars.interval,
+        "bar_seconds": bars.bar_seconds,
+        "rows": bars.table.num_rows,
+        "symbols": sorted(pc.unique(bars.table["symbol"]).to_pylist()),
+        "first": range_of["min"].as_py().isoformat(),
+        "last": range_of["max"].as_py().isoformat(),
+    }
 
 
 def _write_table(path: Path, table: pa.Table) -> dict[str, Any]:

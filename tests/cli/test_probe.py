@@ -14,13 +14,20 @@ from feast import FeatureStore
 from cli.main import qf
 from cli.shipped import features, joined_rows, technical, training_rows
 from components.core import family as families
-from components.core.errors import BAD_DATA, DataError, QuantfoundryError
+from components.core.errors import BAD_DATA, DataError, QuantfoundryError, UsageError
 from components.market.knowledge import recorded
 from components.market.probes.lookahead import rewritten
 from components.market.probes.restate import restate, restatement_time
 from components.market.readers import read_bars
 from components.market.synthetic import MarketSpec, market
-from feature_repo.definitions import CHARACTERISTICS_VIEW, RETURNS_VIEW, SPECTRAL_VIEW, TECHNICAL_VIEW, UNITS
+from feature_repo.definitions import (
+    CHARACTERISTICS_VIEW,
+    FORECASTS_VIEW,
+    RETURNS_VIEW,
+    SPECTRAL_VIEW,
+    TECHNICAL_VIEW,
+    UNITS,
+)
 
 SOURCE = "synthetic://planted?symbols=3&days=400"
 BARS = market(MarketSpec(symbols=3, days=400))
@@ -109,7 +116,7 @@ def overwritten(table: pa.Table, view: str) -> pa.Table:
     return pa.Table.from_pandas(frame, schema=table.schema, preserve_index=False)
 
 
-@pytest.mark.parametrize("view", [TECHNICAL_VIEW, SPECTRAL_VIEW, RETURNS_VIEW, CHARACTERISTICS_VIEW])
+@pytest.mark.parametrize("view", [TECHNICAL_VIEW, SPECTRAL_VIEW, RETURNS_VIEW, CHARACTERISTICS_VIEW, FORECASTS_VIEW])
 def test_a_view_that_overwrites_is_named_by_all_its_columns(view: str) -> None:
     bars = market(MarketSpec(symbols=3, days=480))
     report = restate(every_view, lambda table: joined_rows(overwritten(table, view)), bars, restatement_time(bars))
@@ -225,3 +232,30 @@ def test_the_shipped_features_pass_on_real_bars(shared_data: Path, name: str) ->
     bars = read_bars(path, asof=datetime(2022, 1, 1, tzinfo=UTC)).table
     assert not restate(technical, rows, bars, restatement_time(bars)).findings
     assert probe("data", path).exit_code == 0
+
+
+@pytest.mark.parametrize("options", ["", "&options=12"])
+def test_context_and_options_of_a_synthetic_market_are_probed(options: str) -> None:
+    result = probe("lookahead", f"synthetic://planted?symbols=2&days=300{options}", "--cuts", "1")
+    assert result.exit_code == 0, result.output
+    assert "checked context_v1: 8 columns, 300 rows, bars, etf_adjusted_daily.parquet, " in result.output
+    assert ("checked options_v1: 40 columns, 24 rows" in result.output) == bool(options)
+
+
+def test_tables_beside_the_bars_are_refused_with_features_of_ones_own() -> None:
+    result = probe("lookahead", SOURCE, "--features", "cli.shipped:technical", "--context", "anywhere")
+    assert isinstance(result.exception, UsageError)
+    assert "bars alone" in str(result.exception)
+
+
+@pytest.mark.realdata
+def test_context_and_options_of_real_files_pass(shared_data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    bars = str(shared_data / "etf_adjusted_daily.parquet")
+    chains = ["--options", str(shared_data / "options_top20_spy_2021.parquet"), "--symbols", "SPY", "--cuts", "2"]
+    result = probe("lookahead", bars, "--context", str(shared_data), *chains)
+    assert result.exit_code == 0, result.output
+    assert "checked context_v1: 8 columns, 3,600 rows" in result.output
+    assert "note options_v1: column 'atm_vol_7d' has no value in any row" in result.output
+    assert "checked options_v1: 40 columns, 75 rows" in result.output
+    assert probe("lookahead", bars, *chains).exit_code == 0
+    assert caplog.text.count("no yields beside the bars") == 1

@@ -118,3 +118,17 @@ def test_actions_with_a_day_that_is_none_and_files_that_are_not_alike_are_refuse
     written(folder, "one", symbol=["A"], close=[1.0])
     written(folder, "two", symbol=["A"], close=["high"])
     assert "the files are not alike" in str(probe(str(folder), "--against", bars).exception)
+
+
+def test_an_empty_column_is_told_once_by_the_rules_of_its_kind(tmp_path: Path) -> None:
+    tones = {f"{theme}_tone": np.zeros(5) for theme in ("market", "fed", "macro", "trade_geo", "big_tech", "ai_chips")}
+    lines = probe(written(tmp_path, "tone", date=DAYS, **tones, fed_vol=np.full(5, np.nan))).output.splitlines()
+    [told] = [line for line in lines if "'fed_vol'" in line]
+    assert "warning empty_column" in told
+    assert lines[-1] == "1 finding"
+    [plain] = [
+        line
+        for line in probe(written(tmp_path, "other", date=DAYS, a=np.full(5, np.nan))).output.splitlines()
+        if "'a'" in line
+    ]
+    assert "empty in every row" in plain

@@ -5,10 +5,11 @@ import torch
 from torch import nn
 
 from components.core.errors import EnvironmentMissingError
-from components.learning.precision import Precision, gainful_format
-from components.learning.settings import PrecisionConfig
+from components.learning.precision import Precision, computes_bfloat16, resolved_format
+from components.learning.settings import LoopConfig, PrecisionConfig
 
 CPU = torch.device("cpu")
+AUTO = PrecisionConfig(format="auto")
 
 
 def trained(config: PrecisionConfig) -> tuple[torch.dtype, torch.Tensor]:
@@ -48,11 +49,27 @@ def test_bfloat16_computes_in_16_bits_and_keeps_weights_in_32() -> None:
     torch.testing.assert_close(weights, trained(PrecisionConfig())[1], rtol=0, atol=2e-3)
 
 
-def test_auto_takes_16_bits_only_where_the_cpu_computes_in_them() -> None:
-    found = torch.cpu.get_capabilities()
-    gains = bool(found.get("avx512_bf16") or found.get("amx_bf16"))
-    assert gainful_format(CPU) == (torch.bfloat16 if gains else torch.float32)
-    assert Precision(PrecisionConfig(format="auto"), CPU).dtype == gainful_format(CPU)
+@pytest.mark.parametrize(
+    ("device", "has_bfloat16", "expected"),
+    [
+        ("cuda", True, torch.bfloat16),
+        ("cuda", False, torch.float16),
+        ("cpu", True, torch.bfloat16),
+        ("cpu", False, torch.float32),
+    ],
+)
+def test_auto_is_16_bits_on_every_gpu_and_where_the_cpu_computes_in_them(
+    device: str, *, has_bfloat16: bool, expected: torch.dtype
+) -> None:
+    found = resolved_format(LoopConfig(precision=AUTO).precision, torch.device(device), has_bfloat16=has_bfloat16)
+    assert found == expected
+    plain = resolved_format(LoopConfig().precision, torch.device(device), has_bfloat16=has_bfloat16)
+    assert plain == torch.float32
+
+
+def test_auto_is_resolved_for_this_cpu() -> None:
+    expected = resolved_format(AUTO, CPU, has_bfloat16=computes_bfloat16(CPU))
+    assert Precision(AUTO, CPU).dtype == expected
 
 
 def test_float16_without_a_gpu_is_refused() -> None:

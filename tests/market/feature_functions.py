@@ -9,6 +9,7 @@ from components.market import columns
 from components.market.adjust import Candles
 from components.market.characteristics import characteristics
 from components.market.correlation import correlation
+from components.market.forecasts import forecasts
 from components.market.fractal import fractal_dimension
 from components.market.indicators import macd, technical
 from components.market.returns import return_features
@@ -21,6 +22,7 @@ FUNCTIONS: Mapping[tuple[str, ...], Callable[[Candles, Floats], Floats]] = {
     columns.MACD: lambda bars, _: macd(bars.close),
     columns.RETURNS: lambda bars, benchmark: return_features(bars.close, benchmark),
     columns.CHARACTERISTICS: lambda bars, benchmark: characteristics(bars.close, bars.volume, benchmark),
+    columns.FORECASTS: lambda bars, _: forecasts(bars.close),
     columns.SPECTRAL[:4]: lambda bars, _: wavelet(bars.close),
     columns.SPECTRAL[4:8]: lambda bars, _: fourier(bars.close),
     columns.SPECTRAL[8:9]: lambda bars, _: fractal_dimension(bars.close)[..., None],

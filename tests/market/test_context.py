@@ -144,3 +144,15 @@ def test_a_missing_file_a_damaged_one_and_a_range_without_sessions_are_named(tmp
     (folder / TONE_FILE).write_bytes(b"PAR1 and no more")
     with pytest.raises(DataError, match=r"news_tone_daily\.parquet: cannot be read"):
         read(folder)
+
+
+def test_before_the_first_tone_there_is_none_and_the_rest_counts(tmp_path: Path) -> None:
+    funds, curve, tone = sources()
+    whole, without = (
+        read(write(tmp_path / "a", funds, curve, tone)),
+        read(write(tmp_path / "b", funds, curve, tone[:0])),
+    )
+    assert without["gdelt_avg_tone"].isna().all()
+    kept = [name for name in whole.columns if name not in {"gdelt_avg_tone", "created"}]
+    pd.testing.assert_frame_equal(without[kept], whole[kept])
+    assert (without["created"] <= without["event_timestamp"]).all()

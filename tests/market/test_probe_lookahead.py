@@ -70,7 +70,7 @@ def test_each_leak_is_named_with_its_column_and_row(name: str) -> None:
     [finding] = found(feature)
     assert finding.column == "guilty"
     assert f"sees at least {bars_ahead} bar" in finding.problem
-    assert finding.remedy.startswith("Use bars up to t only")
+    assert finding.remedy.startswith("Use what was known at t only")
 
 
 def test_the_first_guilty_row_of_a_centred_window_by_hand() -> None:

@@ -23,6 +23,9 @@ from components.market.times import Times, parse_times
 MAX_EMPTY_SHARE: Final = 0.05
 """Of a column's rows after its first value per symbol, how many may be empty."""
 
+EMPTY: Final = "empty in every row"
+"""The problem of a column without a single value."""
+
 OURS: Final = (*CLAIMS, "decision_time")
 """Times that only our own tables have: there every time is in whole microseconds, UTC."""
 
@@ -187,7 +190,7 @@ def _empty(series: Series, max_share: float) -> list[Finding]:
         found.append(_first(column, np.isinf(values), "infinite", values, "Divide by no 0, and take no log of it"))
         gaps, num_due = series.gaps(values)
         if num_due == 0:
-            found.append(Finding("data", column, 1, "empty in every row", "Fill or remove the column"))
+            found.append(Finding("data", column, 1, EMPTY, "Fill or remove the column"))
         elif gaps.sum() > max_share * num_due:
             problem = f"{gaps.sum() / num_due:.1%} empty after its first value (at most {max_share:.0%})"
             found.append(_first(column, gaps, problem, values, "Fill it from the past, or ask for less of it"))

@@ -3,7 +3,7 @@
 A feature f is honest if f(data to t) at t equals f(all data) at t. Every value that a table claims to
 know at a cut is compared with the same value computed after the bars that came later were changed,
 and once more after they were removed: the first finds a value that looks ahead, the second also a
-length, a rank or a last row.
+length, a rank or a last row. For features that are made of tables beside the bars, these change too.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -17,8 +17,10 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from components.market.asof import Times
 from components.market.knowledge import KEYS, differs
 from components.market.probes import Finding, Report
+from components.market.probes.beside import Tables, changed_beside, complete_from, known_beside, times_beside
 
 Compute = Callable[[pa.Table], pa.Table]
 Bools = npt.NDArray[np.bool_]
@@ -28,7 +30,7 @@ CLAIMS: Final = ("event_timestamp", "created", "known_at")
 NUM_CUTS: Final = 4
 
 _CHECK: Final = "look-ahead"
-_REMEDY: Final = "Use bars up to t only: a trailing window, an expanding mean, no shift by a negative number"
+_REMEDY: Final = "Use what was known at t only: a trailing window, a join by known time, no shift by a negative number"
 
 
 @dataclass
@@ -52,7 +54,24 @@ def cuts_of(bars: pa.Table, num_cuts: int = NUM_CUTS) -> list[np.datetime64]:
 
     Each lies 1 us before some bars became known, so that a row that claims to know them early is caught.
     """
-    known = np.unique(bars["known_at"].to_numpy())
+    return _spread(bars["known_at"].to_numpy(), num_cuts)
+
+
+def cuts_beside(rows: pa.Table, bars: pa.Table, beside: Tables, num_cuts: int = NUM_CUTS) -> list[np.datetime64]:
+    """Return such instants for each input of ``rows``, the bars and every table, between the first row and the last.
+
+    What becomes known at its own time of day has cuts before that time. None comes before the tables have
+    something of all their symbols.
+    """
+    first, last = rows["event_timestamp"].to_numpy().min(), rows["event_timestamp"].to_numpy().max()
+    first = max(first, complete_from(beside))
+    inputs = [bars["known_at"].to_numpy(), *times_beside(beside)]
+    within = [np.append(times[(times > first) & (times <= last)], first) for times in inputs]
+    return sorted({cut for times in within for cut in _spread(times, num_cuts)})
+
+
+def _spread(times: Times, num_cuts: int) -> list[np.datetime64]:
+    known = np.unique(times)
     places = [len(known) * part // (num_cuts + 1) for part in range(1, num_cuts + 1)]
     return [known[place] - np.timedelta64(1, "us") for place in sorted({*places, len(known) - 1} - {0})]
 
@@ -81,10 +100,11 @@ def rewritten(bars: pa.Table, rows: Bools, rng: np.random.Generator) -> pa.Table
 
 
 def lookahead(
-    compute: Compute,
+    compute: Callable[..., pa.Table],
     bars: pa.Table,
     cuts: Sequence[np.datetime64],
     *,
+    beside: Tables | None = None,
     name: str = "features",
     seed: int = 0,
     tolerance: float = 0.0,
@@ -93,31 +113,42 @@ def lookahead(
 
     ``compute`` takes a table of bars and gives a table with one row per ``symbol`` and ``timestamp``;
     where that has ``event_timestamp`` or ``created``, a row counts from them, else from its bar's
-    ``known_at``. ``tolerance`` is relative; 0 asks for equal bits. A column that is empty up to every
-    cut cannot be judged, which is a finding too.
+    ``known_at``. With ``beside`` it takes these tables too, and their future is another one as well.
+    ``tolerance`` is relative; 0 asks for equal bits. A column that is empty up to every cut cannot be
+    judged, which is a finding too; of the tables beside, which may lack inputs, one without a single
+    value is a note.
 
     Raises:
         ValueError: If ``compute`` gives a (symbol, timestamp) twice, or not at all.
     """
-    whole = _indexed(compute(bars), bars)
+    whole = _indexed(compute(bars, beside) if beside else compute(bars), bars)
     known, columns = whole.pop("__known").to_numpy(), {str(column): _Column() for column in whole.columns}
     rng = np.random.default_rng(seed)
     for cut in cuts:
         past = known <= cut
-        future = {"changed": changed_after(bars, cut, rng), "removed": _known_at(bars, cut)}
-        for other in future.values():
-            again = _indexed(compute(other), other).reindex(whole.index)
+        for other in _futures(bars, beside, cut, rng):
+            again = _indexed(compute(*other), other[0]).reindex(whole.index)
             for column, found in columns.items():
                 moved = past & _differs(whole[column].to_numpy(), again[column].to_numpy(), tolerance)
                 found.num_compared += int(np.count_nonzero(past & whole[column].notna().to_numpy()))
                 if moved.any():
                     found.note(np.flatnonzero(moved), past, cut, whole.index)
-    checked = f"{len(columns)} columns, {len(whole):,} rows, bars after {len(cuts)} cuts changed and removed"
-    return Report(name, _findings(columns, whole.index), (checked,))
+    inputs = ", ".join(["bars", *(beside or {})])
+    checked = f"{len(columns)} columns, {len(whole):,} rows, {inputs} after {len(cuts)} cuts changed and removed"
+    empty = [column for column in columns if beside and whole[column].isna().all()]
+    judged = {column: found for column, found in columns.items() if column not in empty}
+    notes = tuple(f"column {column!r} has no value in any row, so nothing could be compared" for column in empty)
+    return Report(name, _findings(judged, whole.index), (checked,), notes=notes)
 
 
-def _known_at(bars: pa.Table, cut: np.datetime64) -> pa.Table:
-    return bars.filter(pa.array(bars["known_at"].to_numpy() <= cut))
+def _futures(
+    bars: pa.Table, beside: Tables | None, cut: np.datetime64, rng: np.random.Generator
+) -> list[tuple[Any, ...]]:
+    """Return what is computed from, once with another future and once with none."""
+    changed, removed = changed_after(bars, cut, rng), bars.filter(pa.array(bars["known_at"].to_numpy() <= cut))
+    if beside:
+        return [(changed, changed_beside(beside, cut, rng)), (removed, known_beside(beside, cut))]
+    return [(changed,), (removed,)]
 
 
 def _indexed(table: pa.Table, bars: pa.Table) -> pd.DataFrame:
@@ -156,7 +187,7 @@ def _findings(columns: dict[str, _Column], index: pd.Index) -> tuple[Finding, ..
         if found.first is not None:
             symbol, time = index[found.first]
             problem = (
-                f"{symbol} {time:%Y-%m-%dT%H:%M}Z changes with bars known after {found.cut} UTC; "
+                f"{symbol} {time:%Y-%m-%dT%H:%M}Z changes with data known after {found.cut} UTC; "
                 f"it sees at least {found.bars_ahead} {'bar' if found.bars_ahead == 1 else 'bars'} ahead"
             )
             findings.append(Finding(_CHECK, column, found.first + 1, problem, _REMEDY))
