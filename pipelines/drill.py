@@ -1,7 +1,7 @@
 """The gate drill: bad models are planted before the real judge and the real promote step; one good one must pass."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -38,26 +38,25 @@ class Attempt:
     outcome: str
     """What the promote step said, or ``refused`` if it never came to that."""
     refusal: str
-    """Why, where no gate says it."""
-    meant_for: frozenset[str] = field(default_factory=frozenset[str])
-    """Gates of which at least one must have caught it; none if any will do."""
+    """Who refused it and why, where it was no gate."""
+    meant_for: tuple[str, ...] = ()
+    """Gates, or words of a refusal, of which one must have caught it: to be refused by accident is not enough."""
 
     @property
     def caught_by(self) -> list[str]:
-        """Return the gates that decided its verdict, or, if it passed them all, why it was refused all the same."""
-        verdict = self.verdict
-        if verdict is None or verdict.verdict == "pass":
+        """Return who refused it, or else the gates that decided its verdict."""
+        if self.refusal or self.verdict is None:
             return [self.refusal] if self.refusal else []
-        return [named(gate) for gate in verdict.gates if gate.outcome == verdict.verdict]
+        return [named(gate) for gate in self.verdict.gates if gate.outcome == self.verdict.verdict != "pass"]
 
     @property
     def held(self) -> bool:
-        """Whether it went as it must, and not by accident."""
+        """Whether it went as it must."""
         if self.wanted == "promoted":
             return self.outcome == "promoted"
-        if self.outcome in {"promoted", "unchanged"} or not self.caught_by:
-            return False
-        return not self.meant_for or bool(self.meant_for & set(self.caught_by))
+        caught = self.caught_by
+        meant = any(words in one for words in self.meant_for for one in caught) if self.meant_for else bool(caught)
+        return self.outcome == "refused" and meant
 
     def facts(self) -> dict[str, Any]:
         """Return everything as JSON."""
@@ -65,7 +64,7 @@ class Attempt:
         return {
             "plant": self.plant, "story": self.story, "wanted": self.wanted, "outcome": self.outcome,
             "verdict": self.verdict.verdict if self.verdict else None, "gates": gates, "caught_by": self.caught_by,
-            "meant_for": sorted(self.meant_for), "held": self.held,
+            "meant_for": list(self.meant_for), "held": self.held,
         }  # fmt: skip
 
 
@@ -140,15 +139,16 @@ def attempt(plant: Plant, field_: Field) -> Attempt:
     ground, out = field_.ground(plant.dataset), field_.folder / "verdicts" / plant.name.replace(" ", "-")
     recipe = field_.recipe.model_copy(update={"judge": plant.judge(field_.recipe.judge)})
     told: dict[str, Any] = {
-        "plant": plant.name, "story": plant.story, "wanted": plant.wanted, "meant_for": frozenset(plant.meant_for)
+        "plant": plant.name, "story": plant.story, "wanted": plant.wanted, "meant_for": plant.meant_for
     }  # fmt: skip
     bundle, verdict = plant.bundle(field_), None
     try:
         verdict = judge_as(ground, plant.family(field_.family), recipe, bundle, out)
         bundle, judged = plant.between(field_, bundle, out)
-        outcome, refusal = promote(ground, field_.family, bundle, judged)
+        outcome, reason = promote(ground, field_.family, bundle, judged)
+        refusal = reason if verdict.verdict == "pass" else ""
     except QuantfoundryError as error:
-        outcome, refusal = "refused", str(error)
+        outcome, refusal = "refused", str(error).replace(f"{field_.folder}/", "")
     return Attempt(**told, verdict=verdict, outcome=outcome, refusal=refusal)
 
 

@@ -13,15 +13,18 @@ from components.core import bundle as bundles
 from components.core.family import Family
 from components.core.files import read_json, write_json
 from components.core.judge import GateConfig, JudgeConfig
+from components.core.span import Span
+from components.core.trials import Trial, record
 from components.core.verdict import VERDICT, read_verified, write
-from components.trading.backtest import backtest
+from components.validate.kinds import kind_of
 from pipelines.drill import Field, Plant
 from pipelines.plants import WEIGHTS, Mould, PeekingFamily, leaking_tables
-from pipelines.proving import judge, prepare, promote, train
+from pipelines.proving import RUN_KEY, Ground, judge, prepare, promote, train
 
 PLANTED, NOISE, LEAKING = "planted", "noise", "leaking"
 NUM_SEARCHES: Final = 50
 SEED: Final = 11
+_FIRST: Final = 100  # seed of the first search
 
 
 def sow(field: Field) -> None:
@@ -80,17 +83,26 @@ def _by_heart(field: Field) -> Path:
     return mould.seal(_made(field, "by-heart"), model).folder
 
 
+def _searched(field: Field, ground: Ground, mould: Mould, number: int) -> float:
+    """Return the score on the test zone of one network that nobody trained, once it is in the ledger of trials."""
+    bundle = mould.seal(_made(field, f"search-{number}"), mould.random(_FIRST + number), graph=False)
+    table = field.family.module("predict").predict(bundle, ground.examples, zone="test", threads=1)
+    kind = kind_of(table)
+    zone, manifest = kind.zone(table), mould.data.manifest
+    score = kind.trial_score(zone, None, field.recipe.judge)
+    trial = Trial(
+        kind="tune", run_key=RUN_KEY, bundle=bundle.digest, recipe=field.recipe.digest(), examples=manifest["digest"],
+        span=Span.of_zone(manifest, "test"), num_times=zone.num_times, score=score if np.isfinite(score) else None,
+    )  # fmt: skip
+    record(ground.workspace.trials(field.family.name, ground.dataset), trial)
+    return score if np.isfinite(score) else -np.inf
+
+
 def _best_of_many(field: Field) -> Path:
-    """Return the bundle with the highest test Sharpe ratio of many networks that nobody trained."""
+    """Return the bundle with the highest Sharpe ratio on the test zone of many networks that nobody trained."""
     mould, ground = _on(field, NOISE), field.ground(NOISE)
-    predict = field.family.module("predict").predict
-    scores: list[float] = []
-    for number in range(NUM_SEARCHES):
-        out = _made(field, f"search-{number}")
-        bundle = mould.seal(out, mould.random(100 + number), graph=False)
-        net = backtest(predict(bundle, ground.examples, zone="test", threads=1), field.recipe.judge.costs).net
-        scores.append(float(net.mean() / net.std()) if net.std() > 0 else -np.inf)
-    return mould.seal(_made(field, "best-of-many"), mould.random(100 + int(np.argmax(scores)))).folder
+    scores = [_searched(field, ground, mould, number) for number in range(NUM_SEARCHES)]
+    return mould.seal(_made(field, "best-of-many"), mould.random(_FIRST + int(np.argmax(scores)))).folder
 
 
 def _peeking(family: Family) -> Family:
@@ -154,18 +166,25 @@ PLANTS: Final = (
     Plant(name="overfit", story="it knows training windows of noise by heart", dataset=NOISE, bundle=_by_heart),
     Plant(name="best of many", story=f"the luckiest of {NUM_SEARCHES} on the test zone of noise", dataset=NOISE,
           bundle=_best_of_many),
-    Plant(name="not a number", story="one weight is NaN", dataset=PLANTED, bundle=_undefined),
+    Plant(name="not a number", story="one weight is NaN", dataset=PLANTED, bundle=_undefined,
+          meant_for=("not finite",)),
     Plant(name="weaker judge", story="a random model before a judge that asks for an AUC above 0", dataset=PLANTED,
-          bundle=lambda field: _made(field, "random"), judge=_lenient),
+          bundle=lambda field: _made(field, "random"), judge=_lenient,
+          meant_for=("asks less",)),
     Plant(name="tampered bundle", story="the good one, one bit of its weights flipped after the verdict",
-          dataset=PLANTED, bundle=partial(_trained, dataset=PLANTED), between=_flip_bit),
+          dataset=PLANTED, bundle=partial(_trained, dataset=PLANTED), between=_flip_bit,
+          meant_for=("sha256 differs",)),
     Plant(name="another's verdict", story="a random model with the verdict of the good one", dataset=PLANTED,
-          bundle=partial(_trained, dataset=PLANTED), between=_swap_bundle),
+          bundle=partial(_trained, dataset=PLANTED), between=_swap_bundle,
+          meant_for=("verdict is for bundle",)),
     Plant(name="forged verdict", story="a fail that was made a pass by hand", dataset=PLANTED,
-          bundle=lambda field: _made(field, "random"), between=_forge),
+          bundle=lambda field: _made(field, "random"), between=_forge,
+          meant_for=("signature does not fit",)),
     Plant(name="foreign key", story="the good one's verdict, signed by somebody else", dataset=PLANTED,
-          bundle=partial(_trained, dataset=PLANTED), between=_sign_elsewhere),
+          bundle=partial(_trained, dataset=PLANTED), between=_sign_elsewhere,
+          meant_for=("signature does not fit",)),
     Plant(name="changed champion", story="a good challenger, judged against the champion before", dataset=PLANTED,
-          bundle=partial(_nudged, name="challenger", by=1e-4), between=_change_champion),
+          bundle=partial(_nudged, name="challenger", by=1e-4), between=_change_champion,
+          meant_for=("champion changed",)),
 )  # fmt: skip
 """Every way of being bad that we thought of, and one of being good."""

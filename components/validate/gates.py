@@ -51,11 +51,8 @@ def evaluate(
     ``causality`` answers the gates that ask for more than a table, None where nobody could.
     """
     asked = [gate for gate in config.gates if gate.zone == of]
-    answerable = {
-        *(CHAMPION_METRICS if champion is not None else ()),
-        *(CAUSAL_METRICS if causality is not None else ()),
-    }
-    left_out = (CHAMPION_METRICS | CAUSAL_METRICS) - answerable
+    given = ((CHAMPION_METRICS, champion), (CAUSAL_METRICS, causality))
+    left_out = {metric for metrics, needed in given if needed is None for metric in metrics}
     gates = [gate for gate in asked if gate.metric not in left_out]
     kind = kind_of(predictions)
     zone = kind.zone(predictions)
