@@ -2,26 +2,13 @@
 
 import click
 
-from cli.options import root_option
+from cli.options import chosen_dataset, root_option
 from components.core import family as families
 from components.core.clock import system_clock
-from components.core.errors import UsageError
 from components.core.registry import ModelHistory, datasets
 from components.core.registry import history as read_history
 from components.core.workspace import Workspace
 from components.promote.promotion import roll_back
-
-
-def _one(workspace: Workspace, family: str, dataset: str) -> str:
-    """Return the dataset to act on: the one named, or the only one there is."""
-    known = datasets(workspace, family)
-    if dataset:
-        if dataset not in known:
-            raise UsageError(f"{family}: never promoted on {dataset!r}. There is {', '.join(known) or 'none'}")
-        return dataset
-    if len(known) != 1:
-        raise UsageError(f"{family}: promoted on {', '.join(known) or 'no dataset yet'}; name one with --dataset")
-    return known[0]
 
 
 def _tell(history: ModelHistory) -> None:
@@ -46,7 +33,7 @@ def _tell(history: ModelHistory) -> None:
 def champion(pipeline: str, dataset: str, root: Workspace) -> None:
     """Show the champion of PIPELINE on every dataset, after checking each of its files."""
     family = families.find(pipeline).name
-    known = [_one(root, family, dataset)] if dataset else datasets(root, family)
+    known = [chosen_dataset(root, family, dataset)] if dataset else datasets(root, family)
     if not known:
         click.echo(f"{family}: no champion yet. 'qf run {pipeline}' trains and judges one")
     for name in known:
@@ -63,4 +50,4 @@ def champion(pipeline: str, dataset: str, root: Workspace) -> None:
 def rollback(pipeline: str, dataset: str, root: Workspace) -> None:
     """Return PIPELINE to the champion before this one; the ledger keeps both facts."""
     family = families.find(pipeline).name
-    _tell(roll_back(root, family, _one(root, family, dataset), clock=system_clock))
+    _tell(roll_back(root, family, chosen_dataset(root, family, dataset), clock=system_clock))

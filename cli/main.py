@@ -13,6 +13,7 @@ COMMANDS = {
     "monthly": ("cli.monthly", "Train regime and health on fresh data, judge both, publish the champions."),
     "train": ("cli.train", "Train one model from a parquet file of ready features, without a judge."),
     "champion": ("cli.champion", "Show which model serves, and since when."),
+    "card": ("cli.card", "Print the model card of a version, or of what a run judged."),
     "rollback": ("cli.champion", "Return to the champion before this one."),
     "config": ("cli.config", "Show recipes and every setting with its default."),
     "compile": ("cli.compile", "Compile the pipelines, or check that the committed ones are up to date."),

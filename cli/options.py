@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
+from components.core.errors import UsageError
+from components.core.registry import datasets
 from components.core.workspace import Workspace
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -37,3 +39,19 @@ def root_option(command: Command) -> Command:
         callback=_workspace,
         help="Where runs, models and ledgers are kept.",
     )(command)
+
+
+def chosen_dataset(workspace: Workspace, family: str, dataset: str) -> str:
+    """Return the dataset to act on: the one named, or the only one there is.
+
+    Raises:
+        UsageError: If it is not known, or none is named and there is not exactly one.
+    """
+    known = datasets(workspace, family)
+    if dataset:
+        if dataset not in known:
+            raise UsageError(f"{family}: never promoted on {dataset!r}. There is {', '.join(known) or 'none'}")
+        return dataset
+    if len(known) != 1:
+        raise UsageError(f"{family}: promoted on {', '.join(known) or 'no dataset yet'}; name one with --dataset")
+    return known[0]

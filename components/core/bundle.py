@@ -41,7 +41,8 @@ class Bundle:
         return self.folder / name
 
 
-def _digest(manifest: Mapping[str, Any]) -> str:
+def identity(manifest: Mapping[str, Any]) -> str:
+    """Return the digest that a manifest should state: that of all that makes the bundle what it is."""
     return digest_of({key: manifest[key] for key in _IDENTITY})
 
 
@@ -79,7 +80,7 @@ def seal(
         "files": _table(folder),
         "notes": {**notes, "code": code_digest()},
     }
-    manifest["digest"] = _digest(manifest)
+    manifest["digest"] = identity(manifest)
     write_json(folder / MANIFEST, manifest)
     return Bundle(folder, manifest["digest"], manifest)
 
@@ -105,7 +106,7 @@ def load(folder: Path, *, expect: str | None = None) -> Bundle:
             raise ArtifactError(f"{folder / name}: not in the manifest. Somebody added it; remove it")
         if found[name] != listed[name]:
             raise ArtifactError(f"{folder / name}: sha256 differs from the manifest. It was altered; train it again")
-    digest = _digest(manifest)
+    digest = identity(manifest)
     if digest != manifest.get("digest") or expect not in (None, digest):
         raise ArtifactError(f"{folder}: digest {digest[:12]}, expected {(expect or manifest.get('digest'))!s:.12}")
     return Bundle(folder, digest, manifest)

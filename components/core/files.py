@@ -59,10 +59,15 @@ def atomic_file(path: Path) -> Generator[IO[bytes]]:
     _sync_folder(path.parent)
 
 
+def readable_json(value: object) -> str:
+    """Return ``value`` as sorted, indented JSON for a file; NaN is refused."""
+    return json.dumps(value, sort_keys=True, indent=2, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: object) -> None:
     """Write ``value`` as sorted, indented JSON, atomically; NaN is refused."""
     with atomic_file(path) as file:
-        file.write(json.dumps(value, sort_keys=True, indent=2, allow_nan=False).encode() + b"\n")
+        file.write(readable_json(value).encode())
 
 
 def _refuse_constant(name: str) -> object:

@@ -2,9 +2,10 @@
 
 STYLE = """
 :root{color-scheme:light dark;--paper:#f6f7f9;--card:#fff;--ink:#15181d;--soft:#5b6470;--rule:#e2e5ea;
---model:#2257c5;--peer:#b3620a;--pass:#14713f;--fail:#b3261e;--open:#8a5a00;
+--model:#2257c5;--peer:#a35808;--pass:#14713f;--fail:#b3261e;--open:#8a5a00;
 --pass-wash:#e5f4ea;--fail-wash:#fcebe9;--open-wash:#fdf3dc}
-@media (prefers-color-scheme:dark){:root{--paper:#101317;--card:#181c22;--ink:#e8ebef;--soft:#9aa4b1;--rule:#2b313a;
+@media screen and (prefers-color-scheme:dark){:root{
+--paper:#101317;--card:#181c22;--ink:#e8ebef;--soft:#9aa4b1;--rule:#2b313a;
 --model:#7fa8ff;--peer:#f2ae55;--pass:#5bd08c;--fail:#ff8a80;--open:#eabf4d;
 --pass-wash:#12281c;--fail-wash:#341a19;--open-wash:#302610}}
 *{box-sizing:border-box}
@@ -30,7 +31,7 @@ p{margin:0 0 8px}
 .tile dd{margin:0;font-size:1.5rem;font-weight:650;letter-spacing:-.015em;font-variant-numeric:tabular-nums;
 line-height:1.3}
 .tile small{display:block;font-size:.8rem;font-weight:400;letter-spacing:0;line-height:1.35}
-.card{padding:6px 18px;overflow-x:auto}
+.card,.scroll{overflow-x:auto}.card{padding:6px 18px}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
 th,td{text-align:left;padding:9px 14px 9px 0;border-bottom:1px solid var(--rule);vertical-align:top}
 tr:last-child>td,tr:last-child>th{border-bottom:0}
@@ -40,6 +41,9 @@ td.num,th.num{text-align:right;font-variant-numeric:tabular-nums;white-space:now
 td:last-child,th:last-child{padding-right:0}
 .gates th small{display:block;font-weight:400;color:var(--soft);font-size:.84rem;max-width:62ch}
 .gates .mark{width:160px;height:26px;display:block}
+.card+h3{margin:22px 0 8px}.months{font-size:.86rem}.months th,.months td{padding:6px 8px 6px 0}
+.months td:last-child{font-weight:650}
+.months tbody th{position:sticky;left:0;background:var(--card)}.minus{color:var(--fail)}
 .pill{display:inline-block;border-radius:99px;padding:1px 10px;font-size:.82rem;font-weight:600;white-space:nowrap}
 .pill.pass{color:var(--pass);background:var(--pass-wash)}
 .pill.fail{color:var(--fail);background:var(--fail-wash)}
@@ -54,7 +58,9 @@ figcaption{margin-bottom:8px}
 .line{fill:none;stroke-width:2.2;stroke-linejoin:round}
 .line.model{stroke:var(--model)}.line.peer{stroke:var(--peer);stroke-dasharray:6 4}.line.loss{stroke:var(--fail);
 stroke-width:1.4}
-.fill.loss{fill:var(--fail);opacity:.16}
+.line.gross{stroke:var(--model);stroke-width:1.8;stroke-dasharray:1.5 3.5}
+.fill.loss{fill:var(--fail);opacity:.16}.fill.model{fill:var(--model);opacity:.16}
+.bar{fill:var(--model);opacity:.55}.reach{fill:none;stroke:var(--ink);stroke-width:1.4}
 .dot.model{fill:var(--model)}.dot.peer{fill:var(--peer)}
 .whisker{stroke:var(--model);stroke-width:1.6;opacity:.55}
 .level{stroke:var(--soft);stroke-dasharray:3 4}
@@ -64,13 +70,14 @@ stroke-width:3;stroke-linecap:round}
 .mark.pass{color:var(--pass)}.mark.fail{color:var(--fail)}.mark.open{color:var(--open)}
 .key{display:inline-block;width:22px;height:0;border-top:3px solid var(--model);vertical-align:middle;
 margin:0 5px 3px 0}
-.key.peer{border-top:3px dashed var(--peer)}
-.key+span{margin-right:14px}
+.key.peer{border-top:3px dashed var(--peer)}.key.came{border-color:var(--peer)}.key.gross{border-top:3px dotted
+var(--model)}
+.keyed{margin-right:12px;white-space:nowrap}
 .matrix{border-spacing:6px;border-collapse:separate;table-layout:fixed}
 .matrix th{border:0;padding:6px 0;font-size:.85rem;font-weight:400;color:var(--soft);vertical-align:middle}
 .matrix td{border:0;border-radius:8px;padding:14px 6px;text-align:center;font-variant-numeric:tabular-nums;
 font-size:1.15rem;font-weight:650}
-.matrix td small{display:block;font-size:.78rem;font-weight:400;color:var(--soft)}
+.matrix td small{display:block;font-size:.78rem;font-weight:400}
 .matrix .right{background:color-mix(in srgb,var(--model) calc(var(--share)*70% + 6%),var(--card))}
 .matrix .wrong{background:color-mix(in srgb,var(--peer) calc(var(--share)*70% + 6%),var(--card))}
 ul{margin:0;padding-left:1.15em}li{margin:6px 0;max-width:80ch}
@@ -90,5 +97,8 @@ footer{margin-top:48px;font-size:.85rem;color:var(--soft)}
 .stack td:empty{display:none}
 .stack td[data-name]:not(:empty){display:flex;justify-content:space-between;gap:12px}
 .stack td[data-name]::before{content:attr(data-name);color:var(--soft)}}
-@media print{body{background:#fff}figure,.card,.tile{break-inside:avoid}}
+@media print{@page{margin:14mm}:root{font-size:11px}body{background:#fff;font-size:1rem;print-color-adjust:exact;
+-webkit-print-color-adjust:exact}main{max-width:none;padding:0}h2{break-after:avoid;margin-top:24px}
+.grid{grid-template-columns:1fr 1fr}.gates tr>:nth-child(3){display:none}
+figure,.tile,.verdict,tr{break-inside:avoid}.card,.scroll{overflow:visible}td,th{padding-top:5px;padding-bottom:5px}}
 """

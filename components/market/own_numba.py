@@ -7,22 +7,19 @@ scalar loop over all of them. No fast-math: results equal the definition's bit f
 # pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUntypedFunctionDecorator=false, reportUnknownParameterType=false, reportUnknownArgumentType=false
 
-import logging
 import math
 from typing import Any, Final
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from components.market.averages import AVERAGES, COEFFICIENTS, WARM_BARS, IndicatorState
 from components.market.columns import OWN
+from components.market.compiled import jit as _jit
 from components.market.indicators import BAND_PARTS, BAND_STDS, NO_WIDTH
 from components.market.returns import BARS_PER_YEAR, MONTH, QUARTER, RETURN_BARS, SEVEN
 
 Floats = npt.NDArray[np.float64]
-
-log = logging.getLogger(__name__)
 
 BEFORE: Final = QUARTER
 """Closes of earlier bars that the longest window needs."""
@@ -44,19 +41,6 @@ _RSI, _ATR, _E50, _E200, _MIDDLE, _UPPER, _LOWER, _BWIDTH, _PERCENT, _LINE, _SIG
 _R1, _R5, _R21, _R63, _V21, _V63, _D21, _D63 = range(12, len(OWN))
 _WAITS: Final = np.array([[_RSI, 0], [_ATR, 2], [_E50, 3], [_E200, 4], [_LINE, 7], [_SIGNAL, 7], [_HIST, 7]])
 """Columns that are NaN until an average has its first value."""
-
-
-def _can_be_cached() -> bool:
-    """Return whether numba finds a folder to keep compiled code in: beside this file, or the user's cache folder."""
-    try:
-        numba.njit(cache=True)(_can_be_cached)
-    except RuntimeError as error:
-        log.info("the indicators are compiled anew in each process", extra={"reason": str(error)[:200]})
-        return False
-    return True
-
-
-_jit: Final = numba.njit(nogil=True, error_model="numpy", cache=_can_be_cached())
 
 
 @_jit

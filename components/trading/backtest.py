@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from components.core.judge import CostConfig
 from components.market.predictions import Predictions
-from components.trading.statistics import Array, sharpe_ratio
+from components.trading.performance import drawdown_of, equity_of, figures
+from components.trading.statistics import Array
 
 Flags = npt.NDArray[np.bool_]
 
@@ -48,34 +49,24 @@ class Book:
     @property
     def equity(self) -> Array:
         """Capital before the first decision and after each one: one entry more than there are rows."""
-        return np.concatenate([[1.0], 1.0 + np.cumsum(self.net)])
+        return equity_of(self.net)
 
     @property
     def drawdown(self) -> Array:
         """Fraction below the highest equity so far, zero or negative; as long as ``equity``."""
-        equity = self.equity
-        result: Array = equity / np.maximum.accumulate(equity) - 1.0
-        return result
-
-    @property
-    def break_even_cost(self) -> float:
-        """The cost per side at which the whole profit is gone; NaN without a trade."""
-        total = float(self.turnover.sum())
-        return float(self.gross.sum()) / total if total > 0 else float("nan")
+        return drawdown_of(self.net)
 
     def summary(self, *, bars_per_year: float) -> dict[str, float]:
-        """Return the figures of a fact sheet, by name; NaN where one is undefined."""
-        return {
-            "total_return": float(self.net.sum()),
-            "sharpe": sharpe_ratio(self.net, periods_per_year=bars_per_year),
-            "max_drawdown": float(self.drawdown.min()),
-            "turnover": float(self.turnover.sum()),
-            "costs_paid": float(self.cost * self.turnover.sum()),
-            "break_even_cost": self.break_even_cost,
-            "num_trades": float(self.num_trades),
-            "win_rate": self.win_rate,
-            "exposure": float(self.exposure.mean()) if self.exposure.size else float("nan"),
-        }
+        """Return the figures of ``performance.figures``."""
+        return figures(
+            self.net,
+            turnover=float(self.turnover.sum()),
+            cost=self.cost,
+            exposure=self.exposure,
+            num_trades=self.num_trades,
+            win_rate=self.win_rate,
+            bars_per_year=bars_per_year,
+        )
 
 
 def panel(predictions: Predictions) -> tuple[npt.NDArray[np.datetime64], Flags, Array]:

@@ -109,10 +109,10 @@ def optimal_block_length(series: Array) -> float:
     return min(max(1.0, length), float(math.ceil(min(3 * math.sqrt(num), num / 3))))
 
 
-def bootstrap_weights(
+def resampled_histories(
     num_times: int, *, block_length: float, samples: int, rng: np.random.Generator, num_rows: int = 1
-) -> Iterator[Array]:
-    """Yield how often each time occurs in each resampled history, in chunks (samples, times).
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield which time each place of each resampled history holds, in chunks (samples, times).
 
     Histories are stationary-bootstrap draws: blocks start anywhere, wrap around, and have geometric
     lengths with mean ``block_length``. A time is drawn with everything that happened at it, so the
@@ -127,7 +127,16 @@ def bootstrap_weights(
         fresh = rng.random((count, num_times)) < 1 / block_length
         fresh[:, 0] = True
         began = np.maximum.accumulate(np.where(fresh, places, 0), axis=1)
-        drawn = (np.take_along_axis(starts, began, axis=1) + places - began) % num_times
+        yield (np.take_along_axis(starts, began, axis=1) + places - began) % num_times
+
+
+def bootstrap_weights(
+    num_times: int, *, block_length: float, samples: int, rng: np.random.Generator, num_rows: int = 1
+) -> Iterator[Array]:
+    """Yield how often each time occurs in each of the ``resampled_histories``, in chunks (samples, times)."""
+    histories = resampled_histories(num_times, block_length=block_length, samples=samples, rng=rng, num_rows=num_rows)
+    for drawn in histories:
+        count = len(drawn)
         flat = drawn + num_times * np.arange(count)[:, None]
         counts = np.bincount(flat.ravel(), minlength=count * num_times)
         yield counts.reshape(count, num_times).astype(np.float64)

@@ -12,13 +12,15 @@ from components.trading.calibration import Bin
 from components.trading.statistics import Array
 
 WIDTH, HEIGHT = 520, 300
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 44
+LEFT, RIGHT, TOP, BOTTOM = 62, 14, 28, 44
 _MAX_POINTS = 400
 _LANE, _BAR, _LANE_LEFT = 40, 14, 122
+_ROW, _NAME_LEFT = 22, 150
 _SHORT_TICK = 5  # characters that fit when centred at the edge
 
 
 Codes = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,9 @@ class Line:
     x: Array
     y: Array
     style: str
-    """CSS class: ``model``, ``peer`` or ``loss``."""
+    """CSS class: ``model``, ``peer``, ``gross`` or ``loss``."""
+    band: tuple[Array, Array] | None = None
+    """Between which the true line may lie, if somebody knows."""
 
 
 @dataclass(frozen=True)
@@ -56,23 +60,45 @@ class Scale:
 
 
 def spread(*arrays: Array, margin: float = 0.06) -> tuple[float, float]:
-    """Return the range of all numbers with a margin; never empty."""
+    """Return the range of all finite numbers with a margin; never empty."""
     values = np.concatenate([np.asarray(array, dtype=np.float64) for array in arrays])
+    values = values[np.isfinite(values)]
     low, high = float(values.min()), float(values.max())
     room = margin * (high - low) or 0.5 * abs(high) or 1.0
     return low - room, high + room
 
 
-def _thin(line: Line) -> tuple[Array, Array]:
-    if line.x.size <= _MAX_POINTS:
-        return line.x, line.y
-    kept = np.unique(np.linspace(0, line.x.size - 1, _MAX_POINTS).round().astype(np.intp))
-    return line.x[kept], line.y[kept]
+def _kept(num: int) -> Codes:
+    return np.unique(np.linspace(0, num - 1, min(num, _MAX_POINTS)).round().astype(np.intp))
 
 
 def _path(x: Array, y: Array, across: Scale, up: Scale) -> str:
-    points = [f"{across(float(a)):.1f},{up(float(b)):.1f}" for a, b in zip(x, y, strict=True)]
-    return "M" + "L".join(points)
+    """Return the path through the points; where one is not finite, it breaks."""
+    parts: list[str] = []
+    whole = False
+    for a, b, there in zip(x, y, np.isfinite(y), strict=True):
+        if there:
+            parts.append(f"{'L' if whole else 'M'}{across(float(a)):.1f},{up(float(b)):.1f}")
+        whole = bool(there)
+    return "".join(parts)
+
+
+def _stretches(finite: Flags) -> list[tuple[int, int]]:
+    """Return start and end of each run of true flags."""
+    edges = np.flatnonzero(np.diff(finite.astype(np.int8), prepend=0, append=0))
+    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
+
+
+def _band(line: Line, kept: Codes, across: Scale, up: Scale) -> str:
+    if line.band is None:
+        return ""
+    x, lower, upper = line.x[kept], line.band[0][kept], line.band[1][kept]
+    areas = [
+        _path(np.r_[x[start:end], x[start:end][::-1]], np.r_[upper[start:end], lower[start:end][::-1]], across, up)
+        + "Z"
+        for start, end in _stretches(np.isfinite(lower) & np.isfinite(upper))
+    ]
+    return f'<path class="fill {line.style}" d="{"".join(areas)}"/>' if areas else ""
 
 
 def _svg(key: str, title: str, description: str, body: str, *, height: int = HEIGHT) -> str:
@@ -89,6 +115,7 @@ def _axes(
     x_label: str,
     x_ticks: Sequence[tuple[float, str]],
     y_text: Callable[[float], str],
+    y_label: str = "",
     num_y: int = 5,
 ) -> str:
     floor = up.start
@@ -114,6 +141,7 @@ def _axes(
     parts.append(
         f'<text class="label" x="{middle:.1f}" y="{floor + 37:.1f}" text-anchor="middle">{escape(x_label)}</text>'
     )
+    parts.append(f'<text class="label" x="2" y="{TOP - 14}">{escape(y_label)}</text>' if y_label else "")
     return "".join(parts)
 
 
@@ -129,6 +157,7 @@ def line_chart(
     lines: Sequence[Line],
     *,
     x_label: str,
+    y_label: str,
     x_ticks: Sequence[tuple[float, str]],
     y_text: Callable[[float], str],
     area: bool = False,
@@ -136,18 +165,22 @@ def line_chart(
     height: int = HEIGHT,
 ) -> str:
     """Return a chart of lines over one axis; ``level`` draws a reference line, ``area`` fills below the first line."""
-    low, high = spread(*(line.y for line in lines), *([np.array([level])] if level is not None else []))
+    edges = [edge for line in lines if line.band is not None for edge in line.band]
+    low, high = spread(*(line.y for line in lines), *edges, *([np.array([level])] if level is not None else []))
     if area:
         high = 0.0
     across = Scale(*_ends(lines), LEFT, WIDTH - RIGHT)
     up = Scale(low, high, height - BOTTOM, TOP)
-    body = [_axes(across, up, x_label=x_label, x_ticks=x_ticks, y_text=y_text, num_y=3 if area else 5)]
+    num_y = 3 if area else 5
+    body = [_axes(across, up, x_label=x_label, y_label=y_label, x_ticks=x_ticks, y_text=y_text, num_y=num_y)]
     if level is not None:
         y = up(level)
         body.append(f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
     for line in lines:
-        x, y = _thin(line)
+        kept = _kept(line.x.size)
+        x, y = line.x[kept], line.y[kept]
         path = _path(x, y, across, up)
+        body.append(_band(line, kept, across, up))
         if area and line is lines[0]:
             closing = f"L{across(float(x[-1])):.1f},{up(0.0):.1f}L{across(float(x[0])):.1f},{up(0.0):.1f}Z"
             body.append(f'<path class="fill {line.style}" d="{path}{closing}"/>')
@@ -166,7 +199,7 @@ def _ends(lines: Sequence[Line]) -> tuple[float, float]:
 
 
 def reliability_chart(
-    key: str, title: str, description: str, bins: Sequence[Bin], *, x_label: str = "predicted probability"
+    key: str, title: str, description: str, bins: Sequence[Bin], *, x_label: str, y_label: str
 ) -> str:
     """Return what was said against what came, each bin with its interval."""
     edges = np.array([[item.probability, item.lower, item.upper] for item in bins]).ravel()
@@ -174,7 +207,7 @@ def reliability_chart(
     low, high = max(0.0, low), min(1.0, high)
     across, up = Scale(low, high, LEFT, WIDTH - RIGHT), Scale(low, high, HEIGHT - BOTTOM, TOP)
     ticks = number_ticks(across)
-    body = [_axes(across, up, x_label=x_label, x_ticks=ticks, y_text=lambda value: f"{value:g}")]
+    body = [_axes(across, up, x_label=x_label, y_label=y_label, x_ticks=ticks, y_text=lambda value: f"{value:g}")]
     body.append(
         f'<line class="level" x1="{across(low):.1f}" y1="{up(low):.1f}" x2="{across(high):.1f}" y2="{up(high):.1f}"/>'
     )
@@ -197,7 +230,7 @@ def lane_chart(
     """
     floor = TOP + _LANE * len(lanes)
     across = Scale(0.0, float(came.size), _LANE_LEFT, WIDTH - RIGHT)
-    kept = np.unique(np.linspace(0, came.size - 1, min(came.size, _MAX_POINTS)).round().astype(np.intp))
+    kept = _kept(came.size)
     ends = np.append(kept[1:], came.size)
     body = [_axes(across, Scale(0.0, 1.0, floor, TOP), x_label=x_label, x_ticks=x_ticks, y_text=lambda _: "", num_y=1)]
     for code, name in enumerate(lanes):
@@ -205,16 +238,34 @@ def lane_chart(
         body.append(f'<text x="{_LANE_LEFT - 8}" y="{y + _LANE / 2 + 5:g}" text-anchor="end">{escape(name)}</text>')
         body.append(f'<line class="grid" x1="{_LANE_LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
         for style, codes, top in (("peer", came, y + 5), ("model", said, y + 6 + _BAR)):
-            spans = _runs(codes[kept] == code, kept, ends)
+            spans = [(kept[first], ends[last - 1]) for first, last in _stretches(codes[kept] == code)]
             path = "".join(f"M{across(a):.1f} {top}H{across(b):.1f}v{_BAR}H{across(a):.1f}Z" for a, b in spans)
             body.append(f'<path class="dot {style}" d="{path}"/>' if path else "")
     return _svg(key, title, description, "".join(body), height=floor + BOTTOM)
 
 
-def _runs(flags: npt.NDArray[np.bool_], starts: Codes, ends: Codes) -> list[tuple[float, float]]:
-    """Return first start and last end of each run of true flags."""
-    edges = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0))
-    return [(float(starts[first]), float(ends[last - 1])) for first, last in edges.reshape(-1, 2)]
+def bar_chart(
+    key: str, title: str, description: str, names: Sequence[str],
+    *, values: Array, lower: Array, upper: Array, x_label: str,
+) -> str:  # fmt: skip
+    """Return one bar from zero for each name, top to bottom, with its interval as a whisker."""
+    low, high = spread(values, lower, upper, np.zeros(1))
+    floor = TOP + _ROW * len(names)
+    across = Scale(low, high, _NAME_LEFT, WIDTH - RIGHT)
+    ticks = number_ticks(across, 4)
+    nothing = Scale(0.0, 1.0, floor, TOP)
+    body = [_axes(across, nothing, x_label=x_label, x_ticks=ticks, y_text=lambda _: "", num_y=1)]
+    zero = across(0.0)
+    body.append(f'<line class="level" x1="{zero:.1f}" x2="{zero:.1f}" y1="{TOP}" y2="{floor}"/>')
+    for place, name in enumerate(names):
+        y, end = TOP + _ROW * (place + 0.5), across(float(values[place]))
+        left, width = min(zero, end), abs(end - zero)
+        body.append(f'<text x="{_NAME_LEFT - 8}" y="{y + 4.5:g}" text-anchor="end">{escape(name)}</text>')
+        body.append(f'<rect class="bar" x="{left:.1f}" y="{y - 7:g}" width="{width:.1f}" height="14"/>')
+        reach = [across(float(edge)) for edge in (lower[place], upper[place])]
+        body.append(f'<path class="reach" d="M{reach[0]:.1f} {y:g}H{reach[1]:.1f}M{reach[0]:.1f} {y - 4:g}v8'
+                    f'M{reach[1]:.1f} {y - 4:g}v8"/>')  # fmt: skip
+    return _svg(key, title, description, "".join(body), height=floor + BOTTOM)
 
 
 def interval_mark(value: float, lower: float | None, upper: float | None, bound: float, *, outcome: str) -> str:

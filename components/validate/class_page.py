@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from html import escape
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from components.trading.statistics import Array
 from components.validate import classes
 from components.validate.charts import lane_chart, reliability_chart
 from components.validate.metrics import measurements
-from components.validate.sections import Findings, day_ticks, figure, training_figure
+from components.validate.sections import Findings, day_ticks, figure, keyed, training_figure
 from components.validate.zone import ClassZone
 
 NUM_BINS = 5
@@ -56,6 +56,11 @@ class ClassEvidence:
             "frequency_log_loss": float(classes.frequency_loss(zone.num_came)),
             "ece": float(classes.calibration_error(zone).of(all_times)[0]),
         }
+
+    def classification(self) -> dict[str, Any]:
+        """Return the confusion matrix; a curve has no meaning for several classes."""
+        matrix = confusion(self.zone).astype(int).tolist()
+        return {"confusion": {"categories": list(self.zone.predictions.classes), "matrix": matrix}}
 
     def tiles(self, findings: Findings) -> list[tuple[str, str, str]]:
         """Return accuracy, F1, loss and calibration, each beside what needs no model."""
@@ -122,10 +127,7 @@ def timeline_figure(zone: ClassZone) -> str:
     ticks = day_ticks(steps, stamps, num_ticks=3)  # the names of the lanes leave room for no more
     lanes = [_spoken(name) for name in zone.predictions.classes]
     chart = lane_chart("timeline", "Timeline", words, lanes, came=came, said=said, x_label="decision", x_ticks=ticks)
-    key = (
-        '<span class="key" style="border-color:var(--peer)"></span><span>came, above</span>'
-        '<span class="key"></span><span>said, below</span>'
-    )
+    key = keyed(came="came, above", model="said, below")
     return figure("What came and what it said", f"{escape(words)}<br>{key}", chart)
 
 
@@ -141,13 +143,13 @@ def matrix_figure(zone: ClassZone) -> str:
             kind = "right" if code == place else "wrong"
             cells.append(
                 f'<td class="{kind}" style="--share:{share:.3f};padding:9px 2px;font-size:.95rem">{int(count):,}'
-                f'<small style="color:inherit">{share:.0%}</small></td>'
+                f"<small>{share:.0%}</small></td>"
             )
         rows.append(f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>')
     words = (
         "Rows: the class that came, and the share of its rows. Columns: the class said. On the diagonal, it is right."
     )
-    body = f'<div style="overflow-x:auto"><table class="matrix"><tr><td></td>{head}</tr>{"".join(rows)}</table></div>'
+    body = f'<div class="scroll"><table class="matrix"><tr><td></td>{head}</tr>{"".join(rows)}</table></div>'
     return figure("Which class it takes for which", escape(words), body)
 
 
@@ -161,7 +163,12 @@ def reliability_figure(zone: ClassZone) -> str:
         "interval, drawn as if rows were independent."
     )
     chart = reliability_chart(
-        "reliability", "Reliability", words, bins, x_label="probability of the class that it says"
+        "reliability",
+        "Reliability",
+        words,
+        bins,
+        x_label="probability of the class that it says",
+        y_label="share that came",
     )
     return figure("Are the probabilities honest?", escape(words), chart)
 

@@ -19,12 +19,19 @@ def validate(
     root: str,
     verdict: dsl.Output[dsl.Artifact],
     report: dsl.Output[dsl.HTML],
+    summary: dsl.Output[dsl.Markdown],
     metrics: dsl.Output[dsl.Metrics],
+    classification: dsl.Output[dsl.ClassificationMetrics],
 ) -> str:
-    """Judge a bundle on the test zone; give a signed verdict and a report."""
+    """Judge a bundle on the test zone; give a signed verdict, a report, its numbers and its curves."""
     from components.validate.step import validate
 
     names = {"family": family, "recipe": recipe, "dataset": dataset, "root": root, "run_key": run_key}
-    facts = validate(bundle.path, examples.path, out=verdict.path, report=report.path, **names)
+    places = {"out": verdict.path, "report": report.path, "summary": summary.path}
+    facts = validate(bundle.path, examples.path, **places, **names)
     metrics.metadata.update(facts["metrics"])
+    if "confusion" in facts:
+        classification.log_confusion_matrix(**facts["confusion"])
+    if "roc" in facts:
+        classification.log_roc_curve(**facts["roc"])
     return facts["outcome"]

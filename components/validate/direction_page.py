@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from html import escape
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -11,9 +11,18 @@ from components.core.page import table, text
 from components.core.verdict import Measurement
 from components.trading.backtest import Book, backtest, hold
 from components.trading.statistics import wilson_interval
-from components.validate.charts import Line, line_chart, reliability_chart
-from components.validate.metrics import confusion, measure, reliability
-from components.validate.sections import Findings, day_ticks, figure, legend, training_figure
+from components.validate.charts import reliability_chart
+from components.validate.measures import block_length
+from components.validate.metrics import confusion, measure, reliability, roc
+from components.validate.money_page import (
+    bands,
+    bands_table,
+    equity_figure,
+    months_table,
+    rolling_figure,
+    trading_table,
+)
+from components.validate.sections import Findings, figure, training_figure
 from components.validate.zone import Zone
 
 PUBLISHED_TARGETS = {"precision": 0.7, "f1": 0.5}
@@ -47,6 +56,12 @@ class DirectionEvidence:
             self.zone, self.book, self.baseline, name=name, bars_per_year=self.bars_per_year, usable=self.usable
         )
 
+    def classification(self) -> dict[str, Any]:
+        """Return the confusion matrix at the threshold, and the ROC curve over all thresholds."""
+        found = confusion(self.zone)
+        matrix = [[found.true_positive, found.false_negative], [found.false_positive, found.true_negative]]
+        return {"confusion": {"categories": ["rose", "did not rise"], "matrix": matrix}, "roc": roc(self.zone)}
+
     def tiles(self, findings: Findings) -> list[tuple[str, str, str]]:
         """Return ranking, precision and money."""
         return [
@@ -65,43 +80,21 @@ class DirectionEvidence:
         ]
 
     def body(self, findings: Findings) -> str:
-        """Return equity, hits, calibration, and the tables of metrics and costs."""
-        costs = findings.verdict.judge.costs
+        """Return equity, hits, calibration, and the tables of metrics, costs, months and bands."""
+        config = findings.verdict.judge
+        costs, block = config.costs, block_length(self.zone, config.costs)
+        found = bands(self.book, findings, config, block=block)
         return (
-            f'<h2>Evidence</h2><div class="grid"><div>{equity_figures(self.book, self.baseline)}'
+            f'<h2>Evidence</h2><div class="grid"><div>{equity_figure(self.book, self.baseline)}'
             f"{confusion_figure(self.zone)}</div>"
-            f"<div>{reliability_figure(self.zone)}{training_figure(findings)}</div></div>"
+            f"<div>{rolling_figure(self.book, bars_per_year=self.bars_per_year)}"
+            f"{reliability_figure(self.zone)}{training_figure(findings)}</div></div>"
             f"<h2>Classification on the test zone</h2>{metrics_table(self.zone, findings)}"
             f"<h2>Costs and turnover on the test zone</h2>{trading_table(findings)}"
             f'<p class="soft">Each side pays {costs.commission:.3%} commission and {costs.slippage:.3%} slippage.</p>'
+            f"<h2>Gain by month on the test zone</h2>{months_table(self.book)}"
+            f"<h2>Published bands</h2>{bands_table(found)}"
         )
-
-
-def equity_figures(book: Book, baseline: Book) -> str:
-    """Return equity and drawdown of the book, beside buying and holding."""
-    steps = np.arange(book.equity.size, dtype=np.float64)
-    stamps = [str(stamp)[:10] for stamp in np.r_[book.timestamp[:1], book.timestamp].astype("datetime64[D]")]
-    ticks = day_ticks(steps, stamps)
-    lines = [
-        Line("model", steps, book.equity * 100, "model"),
-        Line("hold", steps, baseline.equity * 100, "peer"),
-    ]
-    words = (
-        f"Started with 100, the book ends at {book.equity[-1] * 100:.1f}; buying and holding all symbols ends at "
-        f"{baseline.equity[-1] * 100:.1f}. Both after costs."
-    )
-    equity = line_chart(
-        "equity", "Equity", words, lines, x_label="decision", x_ticks=ticks, y_text=lambda v: f"{v:g}", level=100.0
-    )
-    fall = Line("drawdown", steps, book.drawdown, "loss")
-    deepest = f"At worst {text(float(book.drawdown.min()), '.1%')} below its highest value."
-    drawdown = line_chart(
-        "drawdown", "Drawdown", deepest, [fall], x_label="decision", x_ticks=ticks,
-        y_text=lambda v: text(v, ".1%"), area=True, height=190,
-    )  # fmt: skip
-    caption = f"{escape(words)}<br>{legend('model', 'buy and hold')}"
-    below = f'<p class="soft">{escape("Drawdown of the model. " + deepest)}</p>'
-    return figure("Equity on the test zone", caption, equity + below + drawdown)
 
 
 def reliability_figure(zone: Zone) -> str:
@@ -111,7 +104,9 @@ def reliability_figure(zone: Zone) -> str:
     words = (
         f"On the dashed line, what is said is what comes: {inside} of {len(bins)} bins agree within their 95% interval."
     )
-    chart = reliability_chart("reliability", "Reliability", words, bins)
+    chart = reliability_chart(
+        "reliability", "Reliability", words, bins, x_label="predicted probability", y_label="share that rose"
+    )
     return figure("Are the probabilities honest?", escape(words), chart)
 
 
@@ -132,10 +127,11 @@ def confusion_figure(zone: Zone) -> str:
     hits, alarms = cell(found.true_positive, "right", "right"), cell(found.false_positive, "wrong", "false alarm")
     misses, quiet = cell(found.false_negative, "wrong", "missed"), cell(found.true_negative, "right", "right")
     body = (
-        '<table class="matrix"><tr><td></td><th scope="col">rose</th><th scope="col">did not rise</th></tr>'
+        '<div class="scroll"><table class="matrix"><tr><td></td>'
+        '<th scope="col">rose</th><th scope="col">did not rise</th></tr>'
         + row("said up", hits, alarms)
         + row("said nothing", misses, quiet)
-        + "</table>"
+        + "</table></div>"
     )
     return figure("What it said and what came", escape(words), body)
 
@@ -162,23 +158,3 @@ def metrics_table(zone: Zone, findings: Findings) -> str:
             band = f"above {target:g}: {'reached' if reached else 'not reached'}"
         rows.append([titles.get(name, name.capitalize()), asides.get(name, ""), band, text(value, ".4f")])
     return table(["Metric", "Meaning", "Published target", "Test zone"], rows, numbers=1)
-
-
-def trading_table(findings: Findings) -> str:
-    """Return what trading earned and paid, beside buying and holding."""
-    names = {
-        "total_return": ("Total return, after costs", "+.2%"),
-        "sharpe": ("Sharpe ratio, annualised", "+.2f"),
-        "max_drawdown": ("Deepest drawdown", ".1%"),
-        "costs_paid": ("Costs paid, of the capital", ".2%"),
-        "turnover": ("Turnover, times the capital", ".2f"),
-        "break_even_cost": ("Break-even cost per side", ".3%"),
-        "num_trades": ("Round trips", ",.0f"),
-        "win_rate": ("Round trips that earned", ".1%"),
-        "exposure": ("Capital at work, on average", ".1%"),
-    }
-    rows = [
-        [title, text(findings.value(name), form), text(findings.value(f"hold_{name}"), form)]
-        for name, (title, form) in names.items()
-    ]
-    return table(["Long or flat, equal stakes, filled at the next open", "Model", "Buy and hold"], rows, numbers=2)

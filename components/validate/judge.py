@@ -1,6 +1,5 @@
 """Judge a bundle: predict the test zone, ask the gates, sign the verdict, write the report."""
 
-import json
 import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -14,20 +13,21 @@ from components.core.bundle import Bundle
 from components.core.code import code_digest
 from components.core.errors import ArtifactError
 from components.core.family import Family
-from components.core.files import atomic_file, digest_of, read_json, write_json
+from components.core.files import digest_of, read_json
 from components.core.judge import JudgeConfig, Metric
 from components.core.lineage import EXAMPLES, carry
 from components.core.recipe import HOLDOUT
 from components.core.run_context import RunContext
 from components.core.span import Span
 from components.core.trials import Trial, overlapping, record
-from components.core.verdict import VERDICT, GateResult, Outcome, Verdict, write
+from components.core.verdict import GateResult, Outcome, Verdict
+from components.validate.attribution import attribute
 from components.validate.case import Answer
 from components.validate.causality import answer_causality, feature_causality
 from components.validate.gates import evaluate, overall
 from components.validate.holdout import Opening, ask_holdout
 from components.validate.kinds import Kind, Table, kind_asked, kind_of
-from components.validate.report import render
+from components.validate.published import publish
 from components.validate.sections import Findings
 from components.validate.zone import Rows
 
@@ -47,7 +47,7 @@ def judge(
     ledger_length: int = 0,
     threads: int = 1,
 ) -> Verdict:
-    """Return the verdict; write ``verdict.json`` (signed), ``metrics.json`` and ``report.html`` to ``out``.
+    """Return the verdict; write what ``publish`` does to ``out``.
 
     The manifests of the examples, and of what they were made of, are copied beside it. As in ``weigh``.
     """
@@ -56,7 +56,7 @@ def judge(
         threads=threads,
     )  # fmt: skip
     carry(examples, EXAMPLES, out)
-    _publish(findings, out, run)
+    publish(findings, bundle, out, run)
     return findings.verdict
 
 
@@ -94,12 +94,15 @@ def weigh(
     results = _ask(bundle, heard, say, trials=trials, manifest=manifest, run=run, config=config, causality=causality)
     zone = heard.zone
     evidence = heard.kind.evidence(zone, heard.past_zone, config, bars_per_year=float(manifest["bars_per_year"]))
+    worth = None
+    if not zone.defect() and zone.num_rows:
+        worth = attribute(bundle, examples, zone=TEST, seed=config.seed, threads=threads)
     outcome = overall(results)
     verdict = Verdict(
         verdict=outcome,
         reason=_reason(outcome, results, zone, itself=rival is not None and rival.digest == bundle.digest),
         gates=results,
-        metrics=evidence.metrics(TEST),
+        metrics=evidence.metrics(TEST) | (worth.measurements(TEST) if worth else {}),
         family=family.name,
         dataset=manifest["dataset"],
         bundle_digest=bundle.digest,
@@ -120,7 +123,7 @@ def weigh(
     )
     return Findings(
         verdict=verdict, title=family.title, zone=zone, evidence=evidence, usable=not zone.defect(),
-        examples=manifest, history=_history(bundle), versions=_versions(bundle),
+        examples=manifest, attribution=worth, history=_history(bundle), versions=_versions(bundle),
     )  # fmt: skip
 
 
@@ -241,18 +244,6 @@ def _manifest_of(bundle: Bundle, examples: Path) -> dict[str, Any]:
             "Judge it on the examples of its own run: only their test zone is sure to be unseen"
         )
     return manifest
-
-
-def _publish(findings: Findings, out: Path, run: RunContext) -> None:
-    """Write metrics and report, also to the run's folder, and last, signed, the verdict: then everything is there."""
-    verdict = findings.verdict
-    write_json(out / "metrics.json", json.loads(verdict.model_dump_json())["metrics"])
-    page = render(findings).encode()
-    for path in (out / "report.html", run.folder / "report.html"):
-        with atomic_file(path) as file:
-            file.write(page)
-    write(out / VERDICT, verdict, run.workspace.signing_key)
-    run.log.info("%s: %s", verdict.verdict, verdict.reason)
 
 
 def _reason(outcome: Outcome, results: Sequence[GateResult], zone: Rows[Any], *, itself: bool) -> str:

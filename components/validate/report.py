@@ -4,6 +4,7 @@ from html import escape
 
 from components.core.page import DASH, page, text, tiles
 from components.core.verdict import GateResult, Outcome
+from components.validate.attribution_page import attribution_figures
 from components.validate.charts import interval_mark
 from components.validate.gates import times_needed
 from components.validate.sections import FORMS, Findings, data_section, origin_table, training_figure
@@ -99,6 +100,6 @@ def _wishes(findings: Findings) -> str:
 
 
 def _evidence(findings: Findings) -> str:
-    if findings.usable and findings.zone.num_rows:
-        return findings.evidence.body(findings)
-    return f"<h2>Training</h2><div class=grid>{training_figure(findings)}</div>"
+    if findings.shown:
+        return f"{findings.evidence.body(findings)}<h2>Features</h2>{attribution_figures(findings.attribution)}"
+    return f'<h2>Training</h2><div class="grid">{training_figure(findings)}</div>'

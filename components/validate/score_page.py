@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from html import escape
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from components.trading.statistics import Array
 from components.validate import scores
 from components.validate.charts import Line, line_chart, reliability_chart
 from components.validate.metrics import measurements
-from components.validate.sections import Findings, day_ticks, figure, legend, training_figure
+from components.validate.sections import Findings, day_ticks, figure, keyed, training_figure
 from components.validate.zone import ScoreZone
 
 NUM_BINS, NUM_PARTS = 10, 48
@@ -54,6 +54,10 @@ class ScoreEvidence:
                 "mean_mse": float(table_.label.var()),
             }
         return measurements(numbers, name)
+
+    def classification(self) -> dict[str, Any]:
+        """Return nothing: scores are no classes."""
+        return {}
 
     def tiles(self, findings: Findings) -> list[tuple[str, str, str]]:
         """Return correlation, error and reconstruction."""
@@ -96,7 +100,9 @@ def curve_figure(zone: ScoreZone) -> str:
         f"On the dashed line, the score that is said is the one that comes. After the lowest tenth of the scores "
         f"{bins[0].share:.2f} came on average, after the highest {bins[-1].share:.2f}; bars hold the middle half."
     )
-    chart = reliability_chart("curve", "What came after each score", words, bins, x_label="score said")
+    chart = reliability_chart(
+        "curve", "What came after each score", words, bins, x_label="score said", y_label="score that came"
+    )
     return figure("What came after each score", escape(words), chart)
 
 
@@ -108,7 +114,7 @@ def _parts(zone: ScoreZone, rows: Array) -> Array:
 
 
 def _course(
-    zone: ScoreZone, title: str, words: str, rows: dict[str, Array], *, key: str, level: float | None = None
+    zone: ScoreZone, title: str, words: str, rows: dict[str, Array], *, key: str, unit: str, level: float | None = None
 ) -> str:
     lines = [
         Line(name, np.arange(part.size, dtype=np.float64), part, style)
@@ -117,7 +123,15 @@ def _course(
     edges = np.array_split(zone.times, lines[0].x.size)
     ticks = day_ticks(lines[0].x, [str(part[0])[:10] for part in edges])
     return line_chart(
-        key, title, words, lines, x_label="decision", x_ticks=ticks, y_text=lambda v: f"{v:.3g}", level=level
+        key,
+        title,
+        words,
+        lines,
+        x_label="decision",
+        y_label=unit,
+        x_ticks=ticks,
+        y_text=lambda v: f"{v:.3g}",
+        level=level,
     )
 
 
@@ -129,8 +143,15 @@ def course_figure(zone: ScoreZone) -> str:
         f"Mean squared error, {zone.predictions.horizon} bars ahead, in {model.size} parts of the zone: lower than "
         f"saying that nothing changes in {int(np.count_nonzero(model < peer))} of them."
     )
-    chart = _course(zone, "Error in the course of time", words, {"model": model, "no change": peer}, key="course")
-    return figure("Error in the course of time", f"{escape(words)}<br>{legend('model', 'no change')}", chart)
+    chart = _course(
+        zone,
+        "Error in the course of time",
+        words,
+        {"model": model, "no change": peer},
+        key="course",
+        unit="mean squared error",
+    )
+    return figure("Error in the course of time", f"{escape(words)}<br>{keyed(model='model', peer='no change')}", chart)
 
 
 def reconstruction_figure(zone: ScoreZone) -> str:
@@ -140,7 +161,15 @@ def reconstruction_figure(zone: ScoreZone) -> str:
         f"Squared error of the reconstruction, where 1, dashed, is that of the training mean: between "
         f"{parts.min():.2f} and {parts.max():.2f}."
     )
-    chart = _course(zone, "Reconstruction", words, {"model": parts}, key="reconstruction", level=1.0)
+    chart = _course(
+        zone,
+        "Reconstruction",
+        words,
+        {"model": parts},
+        key="reconstruction",
+        unit="squared training deviations",
+        level=1.0,
+    )
     return figure("Does it still know the data?", escape(words), chart)
 
 

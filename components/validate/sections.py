@@ -10,6 +10,7 @@ import numpy as np
 from components.core.page import DASH, table, text
 from components.core.verdict import Measurement, Verdict
 from components.trading.statistics import Array
+from components.validate.attribution import Attribution
 from components.validate.charts import Line, Scale, line_chart, number_ticks
 from components.validate.zone import Rows
 
@@ -41,6 +42,14 @@ class Evidence(Protocol):
         """Return all metrics of the zone called ``name``, by name; only the counts if the predictions are broken."""
         ...
 
+    def classification(self) -> dict[str, Any]:
+        """Return what Kubeflow draws of usable predictions: ``confusion`` and ``roc``, as far as they make sense.
+
+        ``confusion`` holds ``categories`` and ``matrix`` [came, said] of counts; ``roc`` lists ``fpr``, ``tpr`` and
+        ``threshold``, from nothing said to all.
+        """
+        ...
+
     def tiles(self, findings: "Findings") -> Sequence[tuple[str, str, str]]:
         """Return the numbers of the first screen, each with a name before it and an aside after it."""
         ...
@@ -63,10 +72,17 @@ class Findings:
     """False if the predictions are broken; then only the verdict is shown."""
     examples: Mapping[str, Any]
     """Manifest of the examples."""
+    attribution: Attribution | None
+    """What each feature is worth, if it was measured."""
     history: Mapping[str, Sequence[float]]
     """Losses by epoch, as far as the bundle holds them."""
     versions: Mapping[str, str]
     """Software and hardware that trained and judged."""
+
+    @property
+    def shown(self) -> bool:
+        """Whether there are predictions that can be drawn."""
+        return self.usable and self.zone.num_rows > 0
 
     def value(self, name: str) -> float | None:
         """Return a metric; None where it is undefined."""
@@ -90,10 +106,11 @@ def day_ticks(days: Array, stamps: list[str], *, num_ticks: int = 4) -> list[tup
     return [(float(days[place]), stamps[place]) for place in places]
 
 
-def legend(model: str, peer: str) -> str:
-    """Return what the solid and the dashed line of a chart are, as HTML."""
-    first = f'<span class="key"></span><span>{escape(model)}</span>'
-    return f'{first}<span class="key peer"></span><span>{escape(peer)}</span>'
+def keyed(**lines: str) -> str:
+    """Return what each line of a chart is, by its style, as HTML."""
+    return " ".join(
+        f'<span class="keyed"><span class="key {style}"></span>{escape(name)}</span>' for style, name in lines.items()
+    )
 
 
 def training_figure(findings: Findings) -> str:
@@ -105,15 +122,23 @@ def training_figure(findings: Findings) -> str:
         return figure("Training", "The bundle holds no training curve.", "")
     epochs = np.arange(1, train.size + 1, dtype=np.float64)
     best = int(validation.argmin())
-    lowest = f"{validation[best]:.4f}{findings.evidence.loss_unit}"
+    unit = findings.evidence.loss_unit
+    lowest = f"{validation[best]:.4f}{unit}"
     words = f"Validation loss is lowest in epoch {best + 1} of {train.size}: {lowest}."
     lines = [Line("validation", epochs, validation, "model"), Line("train", epochs, train, "peer")]
     step = Scale(1.0, max(2.0, float(train.size)), 0.0, 1.0)
     ticks = [tick for tick in number_ticks(step) if tick[0].is_integer()]
     chart = line_chart(
-        "training", "Training", words, lines, x_label="epoch", x_ticks=ticks, y_text=lambda v: f"{v:.3f}"
+        "training",
+        "Training",
+        words,
+        lines,
+        x_label="epoch",
+        y_label=f"loss,{unit}" if unit else "loss",
+        x_ticks=ticks,
+        y_text=lambda v: f"{v:.3f}",
     )
-    return figure("Training", f"{escape(words)}<br>{legend('validation loss', 'train loss')}", chart)
+    return figure("Training", f"{escape(words)}<br>{keyed(model='validation loss', peer='train loss')}", chart)
 
 
 def data_section(findings: Findings) -> str:
@@ -140,7 +165,7 @@ def data_section(findings: Findings) -> str:
         "was fitted on the test zone.</p>"
         f'<div class="strip" aria-hidden="true">{strip}</div>'
         + table(["Zone", "First bar", "Last bar", "Times", "Rows"], rows, numbers=2)
-        + f'<h2>Features</h2><div class="card"><ul class="chips">{chips}</ul></div>'
+        + f'<h3>Features</h3><div class="card"><ul class="chips">{chips}</ul></div>'
     )
 
 

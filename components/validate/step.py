@@ -7,8 +7,10 @@ from typing import Any
 from components.core import bundle as bundles
 from components.core import family as families
 from components.core import registry
+from components.core.files import read_json
 from components.core.run_context import open_run
 from components.validate.judge import judge
+from components.validate.published import CLASSIFICATION, REPORT, SUMMARY
 
 THREADS = 1
 
@@ -22,10 +24,14 @@ def validate(
     dataset: str,
     out: str,
     report: str,
+    summary: str,
     root: str,
     run_key: str,
 ) -> dict[str, Any]:
-    """Write the signed verdict to ``out`` and the page to ``report``; return outcome and metrics."""
+    """Write the signed verdict to ``out``, the page to ``report`` and half a page of Markdown to ``summary``.
+
+    Returns ``outcome``, the plain ``metrics``, and what ``Evidence.classification`` does.
+    """
     with open_run("validate", root=root, run_key=run_key) as run:
         member = families.find(family)
         config = member.config.parse_json(recipe, name="recipe")
@@ -43,12 +49,14 @@ def validate(
             ledger_length=history.length,
             threads=THREADS,
         )
-        Path(report).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / "report.html", report)
+        for name, target in ((REPORT, Path(report)), (SUMMARY, Path(summary))):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / name, target)
         metrics = {name: item.value for name, item in verdict.metrics.items()}
         gates = [gate.model_dump(mode="json") for gate in verdict.gates]
-        run.record(outcome=verdict.verdict, reason=verdict.reason, gates=gates, metrics=metrics)
+        run.record(outcome=verdict.verdict, reason=verdict.reason, gates=gates, metrics=metrics, folder=str(folder))
         return {
             "outcome": verdict.verdict,
-            "metrics": {name: value for name, value in metrics.items() if value is not None},
+            "metrics": {key: value for key, value in metrics.items() if value is not None and "." not in key},
+            **read_json(folder / CLASSIFICATION),
         }

@@ -1,5 +1,6 @@
 """The whole line on tiny settings: what is left behind, what a second run does, what bad input does."""
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -35,6 +36,32 @@ def test_the_run_folder_holds_logs_report_and_a_sealed_bundle(line: Line, first:
     assert "<html" in (folder / "report.html").read_text()
     [sealed] = folder.glob("artifacts/*/train/bundle")
     assert bundle.load(sealed).digest == line.facts("first", "train")["digest"]
+
+
+def test_kubeflow_gets_page_summary_numbers_and_curves_of_the_verdict(line: Line, first: str) -> None:
+    [output] = (line.root / "runs" / "first").glob("artifacts/*/validate/executor_output.json")
+    given = {name: item["artifacts"][0] for name, item in json.loads(output.read_text())["artifacts"].items()}
+    facts = line.facts("first", "validate")
+    assert Path(given["report"]["uri"]).read_text() == (line.root / "runs" / "first" / "report.html").read_text()
+    assert f": {facts['outcome']}\n" in Path(given["summary"]["uri"]).read_text()
+    assert given["metrics"]["metadata"]["auc"] == facts["metrics"]["auc"]
+    assert not [name for name in given["metrics"]["metadata"] if "." in name]
+    curves = given["classification"]["metadata"]
+    counts = [row["row"] for row in curves["confusionMatrix"]["rows"]]
+    assert sum(map(sum, counts)) == facts["metrics"]["rows"]
+    assert counts[0][0] + counts[1][0] == facts["metrics"]["signals"]
+    points = curves["confidenceMetrics"]
+    assert (points[0]["recall"], points[-1]["falsePositiveRate"]) == (0, 1)
+    assert len(points) <= 101
+
+
+def test_the_model_card_of_a_run_is_made_again_byte_for_byte(line: Line, first: str) -> None:
+    folder = Path(line.facts("first", "validate")["folder"])
+    assert line.qf("card", "first").stdout == (folder / "model_card.md").read_text()
+    assert line.qf("card", "first", "-o", "json").stdout == (folder / "model_card.json").read_text()
+    unknown = line.qf("card", "second")
+    assert unknown.returncode == 64
+    assert "'second': no family, and no run" in unknown.stderr
 
 
 def test_mlflow_holds_the_judged_model_whatever_the_verdict(line: Line, first: str) -> None:

@@ -124,5 +124,5 @@ def test_doubling_the_costs_takes_exactly_turnover_times_cost(rows: list[list[tu
 
 def test_at_the_break_even_cost_nothing_is_left() -> None:
     predictions = table([[UP], [UP], [DOWN], [UP]], [[0.02], [0.03], [0.0], [0.01]])
-    cost = backtest(predictions, FREE).break_even_cost
+    cost = backtest(predictions, FREE).summary(bars_per_year=252.0)["break_even_cost"]
     assert backtest(predictions, CostConfig(commission=cost, slippage=0.0)).net.sum() == pytest.approx(0, abs=1e-12)

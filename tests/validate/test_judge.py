@@ -109,16 +109,6 @@ def test_a_bundle_of_other_examples_is_refused(bench, make_zone) -> None:
         )  # fmt: skip
 
 
-def test_the_report_needs_no_network_and_no_script(bench, make_zone) -> None:
-    run_judge(bench, make_zone(skill=0.35), champion=True)
-    page = page_of(bench)
-    assert not {"script", "link", "img", "iframe"} & {tag for tag, _ in page.tags}
-    named = {"src", "href", "onload", "onclick"}
-    assert not [attrs for _, attrs in page.tags if named & attrs.keys()]
-    assert "url(" not in (bench.folder / "out" / "report.html").read_text(encoding="utf-8")
-    assert (bench.run.folder / "report.html").read_bytes() == (bench.folder / "out" / "report.html").read_bytes()
-
-
 def test_the_verdict_and_its_reason_come_before_everything_else(bench, make_zone) -> None:
     verdict = run_judge(bench, make_zone(skill=0.35))
     text = page_of(bench).text
@@ -134,15 +124,6 @@ def test_published_targets_are_text_beside_the_metrics_and_never_gates(bench, ma
     assert "above 0.7: not reached" in text
     assert "above 0.5: reached" in text
     assert verdict.verdict == "pass"
-
-
-def test_every_chart_says_in_words_what_it_shows(bench, make_zone) -> None:
-    run_judge(bench, make_zone(skill=0.35))
-    page = page_of(bench)
-    charts = [attrs for tag, attrs in page.tags if tag == "svg" and attrs.get("role") == "img"]
-    names = {attrs["id"] for tag, attrs in page.tags if tag in {"title", "desc"} and "id" in attrs}
-    assert len(charts) == 4
-    assert {name for attrs in charts for name in attrs["aria-labelledby"].split()} == names
 
 
 def test_text_from_outside_is_escaped(bench, make_zone) -> None:

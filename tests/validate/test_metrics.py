@@ -4,7 +4,8 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precisio
 
 from components.core.judge import CostConfig
 from components.trading.backtest import backtest, hold
-from components.validate.metrics import confusion, measure, reliability
+from components.trading.statistics import auc
+from components.validate.metrics import confusion, measure, reliability, roc
 from components.validate.zone import Zone
 
 
@@ -40,3 +41,29 @@ def test_every_metric_carries_its_zone_and_an_undefined_one_is_null(make_zone) -
     assert metrics["precision"].value is None
     assert metrics["signals"].value == 0
     assert metrics["hold_sharpe"].value is not None
+
+
+def test_the_roc_curve_by_hand_says_equal_probabilities_together(make_zone) -> None:
+    predictions = make_zone(skill=0.3, num_times=4, num_symbols=1)
+    predictions.probability[:] = [0.8, 0.3, 0.9, 0.8]
+    predictions.label[:] = [1, 0, 1, 0]
+    found = roc(Zone(predictions))
+    assert found["fpr"] == [0.0, 0.0, 0.5, 1.0]
+    assert found["tpr"] == [0.0, 0.5, 1.0, 1.0]
+    assert found["threshold"][1:] == [0.9, 0.8, 0.3]
+    assert found["threshold"][0] > 1
+
+
+def test_the_area_below_the_roc_curve_is_the_auc(make_zone) -> None:
+    predictions = make_zone(skill=0.3)
+    whole, thin = (roc(Zone(predictions), max_points=num) for num in (10_000, 101))
+    expected = auc(predictions.label, predictions.probability)
+    assert np.trapezoid(whole["tpr"], whole["fpr"]) == pytest.approx(expected, abs=1e-12)
+    assert np.trapezoid(thin["tpr"], thin["fpr"]) == pytest.approx(expected, abs=2e-3)
+    assert len(thin["fpr"]) == 101
+
+
+def test_one_label_alone_has_no_roc_curve(make_zone) -> None:
+    predictions = make_zone(skill=0.3)
+    predictions.label[:] = 1
+    assert roc(Zone(predictions)) == {"fpr": [], "tpr": [], "threshold": []}

@@ -1,0 +1,40 @@
+"""What the judge leaves behind: the signed verdict, and the views of it that people and machines read."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+from components.core.bundle import MANIFEST, Bundle
+from components.core.files import atomic_file, read_json, write_json
+from components.core.lineage import EXAMPLES
+from components.core.run_context import RunContext
+from components.core.verdict import VERDICT, write
+from components.validate import model_card
+from components.validate.report import render
+from components.validate.sections import Findings
+from components.validate.summary import summary
+
+REPORT, SUMMARY = "report.html", "summary.md"
+METRICS, CLASSIFICATION = "metrics.json", "classification.json"
+FOR_PEOPLE: Final = (REPORT, model_card.TEXT)
+"""What is copied to the run's folder, where people look."""
+
+
+def publish(findings: Findings, bundle: Bundle, out: Path, run: RunContext) -> None:
+    """Write metrics, report, summary and model card to ``out``, and last, signed, the verdict: then all is there.
+
+    The manifest of the examples lies in ``out`` already; that of the bundle is copied beside it.
+    """
+    verdict = findings.verdict
+    write_json(out / METRICS, json.loads(verdict.model_dump_json())["metrics"])
+    write_json(out / CLASSIFICATION, findings.evidence.classification() if findings.shown else {})
+    write_json(out / model_card.BUNDLE, read_json(bundle.folder / MANIFEST))
+    sections = model_card.card(read_json(out / model_card.BUNDLE), verdict, read_json(out / EXAMPLES))
+    write_json(out / model_card.DOCUMENT, sections)
+    texts = {REPORT: render(findings), SUMMARY: summary(verdict), model_card.TEXT: model_card.as_markdown(sections)}
+    for name, text in texts.items():
+        for folder in (out, run.folder) if name in FOR_PEOPLE else (out,):
+            with atomic_file(folder / name) as file:
+                file.write(text.encode())
+    write(out / VERDICT, verdict, run.workspace.signing_key)
+    run.log.info("%s: %s", verdict.verdict, verdict.reason)
