@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from cli.champion import dataset_option, version_argument
 from cli.options import chosen_dataset, root_option
 from components.core import family as families
 from components.core import registry
@@ -15,8 +16,8 @@ from components.validate.model_card import as_markdown, read_card
 
 @click.command()
 @click.argument("subject")
-@click.argument("version", type=int, required=False)
-@click.option("--dataset", default="", help="Of this dataset.  [default: the only one there is]")
+@version_argument
+@dataset_option
 @click.option("-o", "--output", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
 @root_option
 def card(subject: str, version: int | None, dataset: str, output: str, root: Workspace) -> None:

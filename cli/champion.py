@@ -5,10 +5,25 @@ import click
 from cli.options import chosen_dataset, root_option
 from components.core import family as families
 from components.core.clock import system_clock
-from components.core.registry import ModelHistory, datasets
+from components.core.registry import ModelHistory, Promotion, datasets
 from components.core.registry import history as read_history
 from components.core.workspace import Workspace
-from components.promote.promotion import roll_back
+from components.promote.promotion import agrees, derive, roll_back
+
+dataset_option = click.option("--dataset", default="", help="On this dataset.  [default: the only one there is]")
+version_argument = click.argument("version", type=click.IntRange(1), required=False)
+
+
+def chosen(workspace: Workspace, pipeline: str, dataset: str, version: int | None) -> tuple[ModelHistory, Promotion]:
+    """Return the version that is meant, the champion if none is named, and say which it is."""
+    family = families.find(pipeline).name
+    history = read_history(workspace, family, chosen_dataset(workspace, family, dataset))
+    promotion = history.version(version)
+    serves = ", the champion" if promotion is history.champion else ""
+    entry = promotion.entry
+    click.echo(f"{family} on {history.dataset}, version {promotion.version}{serves}")
+    click.echo(f"promoted {entry['at'][:19]}Z by run {entry['run_key']}, entry {entry['number']} of the ledger\n")
+    return history, promotion
 
 
 def _tell(history: ModelHistory) -> None:
@@ -31,7 +46,10 @@ def _tell(history: ModelHistory) -> None:
 @click.option("--dataset", default="", help="Only on this dataset.")
 @root_option
 def champion(pipeline: str, dataset: str, root: Workspace) -> None:
-    """Show the champion of PIPELINE on every dataset, after checking each of its files."""
+    """Show the champion of PIPELINE on every dataset, after checking each of its files.
+
+    Where a promotion died before the pointer and the aliases followed the ledger, they do now.
+    """
     family = families.find(pipeline).name
     known = [chosen_dataset(root, family, dataset)] if dataset else datasets(root, family)
     if not known:
@@ -41,11 +59,14 @@ def champion(pipeline: str, dataset: str, root: Workspace) -> None:
         if history.champion is not None:
             history.champion.load()
         _tell(history)
+        if not agrees(root, history):
+            derive(root, family, name)
+            click.echo("  pointer   latest.json and the aliases were behind the ledger, and now say what it says")
 
 
 @click.command()
 @click.argument("pipeline")
-@click.option("--dataset", default="", help="On this dataset.  [default: the only one there is]")
+@dataset_option
 @root_option
 def rollback(pipeline: str, dataset: str, root: Workspace) -> None:
     """Return PIPELINE to the champion before this one; the ledger keeps both facts."""

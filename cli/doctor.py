@@ -9,8 +9,9 @@ import tempfile
 import click
 
 from cli.options import root_option
-from components.core.errors import EnvironmentMissingError
-from components.core.workspace import Workspace
+from components.core.errors import EnvironmentMissingError, QuantfoundryError
+from components.core.keys import private_key, public_key
+from components.core.workspace import SIGNING_KEY, Workspace
 
 PACKAGES = {
     "numpy": "data", "pandas": "data", "pyarrow": "data", "feast": "features", "polars": "features",
@@ -92,6 +93,20 @@ def _root(workspace: Workspace) -> list[str]:
     return [] if free > MIN_FREE_GIB else [f"only {free:.1f} GiB free below {folder}; a run wants {MIN_FREE_GIB:g}"]
 
 
+def _keys(workspace: Workspace) -> list[str]:
+    key = workspace.signing_key
+    problems: list[str] = []
+    if key.exists():
+        private_key(key)
+        public_key(workspace.verify_key)
+        if key.stat().st_mode & 0o077:
+            problems.append(f"{key} can be read by others; take that away: chmod 600 {key}")
+    elif SIGNING_KEY in os.environ:
+        problems.append(f"{SIGNING_KEY} names {key}, which is not there; mount it where models are judged")
+    click.echo(f"     private key: {key}{'' if key.exists() else ', made when the first model is judged'}")
+    return problems
+
+
 @click.command()
 @root_option
 def doctor(root: Workspace) -> None:
@@ -100,6 +115,7 @@ def doctor(root: Workspace) -> None:
         "Python 3.11": _python,
         "packages": _packages,
         "artifact root": lambda: _root(root),
+        "keys of the gate": lambda: _keys(root),
         "device": _device,
         "families and recipes": _families,
         "compiled pipelines": _pipelines,
@@ -110,6 +126,8 @@ def doctor(root: Workspace) -> None:
             found = check()
         except ModuleNotFoundError as error:
             found = [f"cannot import {error.name}; install the locked set: make test"]
+        except QuantfoundryError as error:
+            found = [str(error)]
         click.echo(f"{'ok  ' if not found else 'BAD '} {title}")
         for problem in found:
             click.echo(f"     {problem}")

@@ -15,6 +15,8 @@ COMMANDS = {
     "champion": ("cli.champion", "Show which model serves, and since when."),
     "card": ("cli.card", "Print the model card of a version, or of what a run judged."),
     "rollback": ("cli.champion", "Return to the champion before this one."),
+    "lineage": ("cli.lineage", "Walk from a promoted version to the files that were read for it; check every link."),
+    "replay": ("cli.replay", "Judge a promoted version once more, from the bars on, and compare every number."),
     "config": ("cli.config", "Show recipes and every setting with its default."),
     "compile": ("cli.compile", "Compile the pipelines, or check that the committed ones are up to date."),
     "probe": ("cli.probe", "Look for data and features that lie: look-ahead, restated pasts, shifted labels."),

@@ -9,7 +9,7 @@ from components.core import registry
 from components.core.bundle import Bundle
 from components.core.clock import Clock
 from components.core.errors import LedgerRaceError, PromotionRefusedError
-from components.core.files import file_lock, fresh_folder, write_json
+from components.core.files import file_lock, fresh_folder, read_json, write_json
 from components.core.registry import ModelHistory
 from components.core.run_context import open_run
 from components.core.verdict import VERDICT, Verdict, read_verified
@@ -138,6 +138,14 @@ def derive(workspace: Workspace, family: str, dataset: str) -> ModelHistory:
             )
             tracking.set_aliases(workspace, history)
         return history
+
+
+def agrees(workspace: Workspace, history: ModelHistory) -> bool:
+    """Return whether ``latest.json`` names the champion: not if a promotion died before it could say so."""
+    latest, champion = workspace.model(history.family, history.dataset) / LATEST, history.champion
+    if champion is None or not latest.exists():
+        return champion is None
+    return read_json(latest).get("number") == champion.version
 
 
 def _refusal(verdict: Verdict) -> str:

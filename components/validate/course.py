@@ -8,6 +8,7 @@ import numpy as np
 
 from components.core.judge import JudgeConfig
 from components.trading.backtest import Book
+from components.trading.sharpe import normal_standard_error
 from components.trading.statistics import Array, resampled_histories, wilson_interval
 
 ROLLING_TIMES = 63
@@ -31,16 +32,13 @@ class Rolling:
 
 
 def rolling_sharpe(net: Array, *, bars_per_year: float) -> Rolling | None:
-    """Return the rolling Sharpe ratio of the gains ``net`` per decision time; None where they fill no two windows.
-
-    Source: Lo (2002), "The Statistics of Sharpe Ratios": the variance of an estimate from n gains is (1 + S^2 / 2) / n.
-    """
+    """Return the rolling Sharpe ratio of the gains ``net`` per decision time; None where they fill no two windows."""
     if net.size <= ROLLING_TIMES:
         return None
     windows = np.lib.stride_tricks.sliding_window_view(net, ROLLING_TIMES)
     spread = np.where(np.ptp(windows, axis=1) > 0, windows.std(axis=1, ddof=1), math.nan)
     ratio = windows.mean(axis=1) / spread
-    room = Z_TWO_SIDED * np.sqrt((1 + ratio**2 / 2) / ROLLING_TIMES)
+    room = Z_TWO_SIDED * np.array([normal_standard_error(float(one), ROLLING_TIMES) for one in ratio])
     year = math.sqrt(bars_per_year)
     last = np.arange(ROLLING_TIMES - 1, net.size, dtype=np.float64)
     return Rolling(last, ratio * year, (ratio - room) * year, (ratio + room) * year)

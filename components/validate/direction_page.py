@@ -145,10 +145,19 @@ def metrics_table(zone: Zone, findings: Findings) -> str:
         "base_rate": "share of the bars that rose: precision of always saying up",
         "auc": "0.5 is chance",
         "log_loss": "nats; 0.693 is a coin",
+        "mse": "of the probability: the Brier score; 0.25 is a coin",
+        "mae": "of the probability; 0.5 is a coin",
         "threshold": "chosen before, on other data",
     }
-    names = ("precision", "recall", "f1", "accuracy", "base_rate", "auc", "log_loss", "threshold")
-    titles = {"f1": "F1", "auc": "AUC", "log_loss": "Log loss", "base_rate": "Base rate"}
+    names = ("precision", "recall", "f1", "accuracy", "base_rate", "auc", "log_loss", "mse", "mae", "threshold")
+    titles = {
+        "f1": "F1",
+        "auc": "AUC",
+        "log_loss": "Log loss",
+        "base_rate": "Base rate",
+        "mse": "Squared error",
+        "mae": "Absolute error",
+    }
     rows: list[list[str]] = []
     for name in names:
         value, target = findings.value(name), PUBLISHED_TARGETS.get(name)

@@ -272,5 +272,6 @@ def _history(bundle: Bundle) -> Mapping[str, Sequence[float]]:
 
 
 def _versions(bundle: Bundle) -> dict[str, str]:
-    noted = {f"Trained: {key}": str(value) for key, value in bundle.manifest["notes"].items() if value}
+    notes = {**bundle.manifest["notes"], "advice": "; ".join(bundle.manifest["notes"].get("advice", ()))}
+    noted = {f"Trained: {key}": str(value) for key, value in notes.items() if value}
     return {**noted, "Judged: python": platform.python_version(), "Judged: numpy": metadata.version("numpy")}

@@ -145,6 +145,8 @@ def trading_table(findings: Findings) -> str:
     names = {
         "total_return": ("Total return, after costs", "+.2%"),
         "sharpe": ("Sharpe ratio, annualised", "+.2f"),
+        "sortino": ("Sortino ratio, annualised", "+.2f"),
+        "calmar": ("Calmar ratio", "+.2f"),
         "max_drawdown": ("Deepest drawdown", ".1%"),
         "costs_paid": ("Costs paid, of the capital", ".2%"),
         "turnover": ("Turnover, times the capital", ".2f"),

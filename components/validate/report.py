@@ -34,7 +34,7 @@ def render(findings: Findings) -> str:
         f"<h2>Data</h2>{data_section(findings)}<h2>Origin</h2>{origin_table(findings)}"
         "<footer><p>Intervals are one-sided bounds of a stationary block bootstrap over decision times, all symbols "
         f"of a time together, {verdict.judge.bootstrap_samples:,} resamples, {verdict.judge.confidence:.0%} each. "
-        "The signed verdict lies beside this page in verdict.json; the page is a view of it.</p></footer>"
+        "The signed verdict lies beside this page in verdict.json; page and model card are views of it.</p></footer>"
     )
     return page(f"{headline[2:]} · {heading}", body)
 

@@ -178,8 +178,10 @@ def origin_table(findings: Findings) -> str:
         ["Bundle", verdict.bundle_digest],
         ["Recipe", verdict.recipe_digest],
         ["Examples", verdict.examples_digest],
-        ["Features", str(findings.examples.get("features_digest", DASH))],
+        ["Features", verdict.features_digest],
+        ["Snapshot", verdict.snapshot_digest],
         ["Champion", verdict.champion_digest or "none"],
+        ["Judged: code", verdict.code_digest],
         *([name, value] for name, value in findings.versions.items()),
     ]
     body = "".join(

@@ -50,7 +50,7 @@ def test_doctor_finds_nothing_wrong_here(tmp_path: Path) -> None:
     result = call("doctor", "--root", str(tmp_path / "root"))
     assert result.exit_code == 0, result.output
     assert "BAD" not in result.output
-    assert result.output.count("ok  ") == 6
+    assert result.output.count("ok  ") == 7
 
 
 def test_doctor_names_a_root_that_cannot_be_written(tmp_path: Path) -> None:
@@ -58,6 +58,13 @@ def test_doctor_names_a_root_that_cannot_be_written(tmp_path: Path) -> None:
     result = CliRunner().invoke(qf, ["doctor", "--root", str(tmp_path / "file" / "root")])
     assert "BAD  artifact root" in result.output
     assert "choose another with --root" in result.output
+
+
+def test_doctor_misses_a_key_of_the_gate_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QF_SIGNING_KEY", str(tmp_path / "absent.pem"))
+    result = CliRunner().invoke(qf, ["doctor", "--root", str(tmp_path / "root")])
+    assert "BAD  keys of the gate" in result.output
+    assert f"QF_SIGNING_KEY names {tmp_path / 'absent.pem'}, which is not there; mount it" in result.output
 
 
 def test_promises_counts_and_lists_what_is_missing() -> None:

@@ -14,7 +14,7 @@ from components.core.judge import JudgeConfig
 from components.core.verdict import VERDICT, Measurement, Verdict
 from components.core.workspace import Workspace
 from components.promote import tracking
-from components.promote.promotion import derive, enter, promote, roll_back
+from components.promote.promotion import agrees, derive, enter, promote, roll_back
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:The ``noload`` loader strategy:DeprecationWarning")  # MLflow's own
 FAMILY, DATASET = "price_action", "toy"
@@ -131,8 +131,9 @@ def test_rollback_to_an_altered_bundle_is_refused_and_the_champion_stays(tracked
 def test_aliases_and_latest_follow_the_ledger_after_a_crash_between(tracked: Workspace, tmp_path: Path) -> None:
     first, second = make_bundle(tmp_path / "1", 1), make_bundle(tmp_path / "2", 2)
     entered(tracked, first)
-    derive(tracked, FAMILY, DATASET)
+    assert agrees(tracked, derive(tracked, FAMILY, DATASET))
     entered(tracked, second)  # the ledger has it; alias and pointer were never written
+    assert not agrees(tracked, history(tracked))
     client = tracking.client(tracked)
     name = tracking.model_name(FAMILY, DATASET)
     assert client.get_model_version_by_alias(name, "champion").tags[tracking.BUNDLE] == first.digest

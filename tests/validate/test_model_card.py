@@ -133,7 +133,7 @@ def test_the_summary_is_half_a_page_with_one_row_for_each_gate(bench, make_zone)
     assert text == summary(verdict)
     assert text.startswith("# ✓ stored on planted: pass\n")
     assert text.count("\n| ") == 2 + len(verdict.gates)
-    assert "All 6 gates passed" in text
+    assert f"{len(verdict.gates)} of {len(verdict.gates)} gates passed" in text
     assert verdict.reason in text
 
 
