@@ -104,7 +104,7 @@ def judge(ground: Ground, family: Family, recipe: RecipeConfig, bundle: Path, ou
     with steps_in(ground):
         validate(
             str(bundle), str(ground.examples), family=family.name, recipe=recipe.canonical(), dataset=ground.dataset,
-            out=str(out), report=str(out / "page.html"), root=str(ground.root), run_key=RUN_KEY,
+            out=str(out), report=f"{out}.html", summary=f"{out}.md", root=str(ground.root), run_key=RUN_KEY,
         )  # fmt: skip
     return read_verified(out / VERDICT, ground.verify_key)
 
