@@ -39,8 +39,10 @@ class Attempt:
     """What the promote step said, or ``refused`` if it never came to that."""
     refusal: str
     """Who refused it and why, where it was no gate."""
-    meant_for: tuple[str, ...] = ()
-    """Gates, or words of a refusal, of which one must have caught it: to be refused by accident is not enough."""
+    meant_gate: str = ""
+    """The gate that must be among those that decided, if it matters: to be refused by accident is not enough."""
+    meant_words: str = ""
+    """Words of the refusal that it must have met, likewise."""
 
     @property
     def caught_by(self) -> list[str]:
@@ -55,8 +57,8 @@ class Attempt:
         if self.wanted == "promoted":
             return self.outcome == "promoted"
         caught = self.caught_by
-        meant = any(words in one for words in self.meant_for for one in caught) if self.meant_for else bool(caught)
-        return self.outcome == "refused" and meant
+        meant = self.meant_words in self.refusal if self.meant_words else bool(caught)
+        return self.outcome == "refused" and meant and (not self.meant_gate or self.meant_gate in caught)
 
     def facts(self) -> dict[str, Any]:
         """Return everything as JSON."""
@@ -64,7 +66,8 @@ class Attempt:
         return {
             "plant": self.plant, "story": self.story, "wanted": self.wanted, "outcome": self.outcome,
             "verdict": self.verdict.verdict if self.verdict else None, "gates": gates, "caught_by": self.caught_by,
-            "meant_for": list(self.meant_for), "held": self.held,
+            "meant_gate": self.meant_gate,
+            "meant_words": self.meant_words, "held": self.held,
         }  # fmt: skip
 
 
@@ -123,7 +126,8 @@ class Plant:
     dataset: str
     bundle: Callable[[Field], Path]
     wanted: Wanted = "refused"
-    meant_for: tuple[str, ...] = ()
+    meant_gate: str = ""
+    meant_words: str = ""
     family: Callable[[Family], Family] = lambda family: family
     """Whose predictions are judged."""
     judge: Callable[[JudgeConfig], JudgeConfig] = lambda judge: judge
@@ -139,7 +143,8 @@ def attempt(plant: Plant, field_: Field) -> Attempt:
     ground, out = field_.ground(plant.dataset), field_.folder / "verdicts" / plant.name.replace(" ", "-")
     recipe = field_.recipe.model_copy(update={"judge": plant.judge(field_.recipe.judge)})
     told: dict[str, Any] = {
-        "plant": plant.name, "story": plant.story, "wanted": plant.wanted, "meant_for": plant.meant_for
+        "plant": plant.name, "story": plant.story, "wanted": plant.wanted,
+        "meant_gate": plant.meant_gate, "meant_words": plant.meant_words,
     }  # fmt: skip
     bundle, verdict = plant.bundle(field_), None
     try:

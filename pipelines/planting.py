@@ -105,6 +105,11 @@ def _best_of_many(field: Field) -> Path:
     return mould.seal(_made(field, "best-of-many"), mould.random(_FIRST + int(np.argmax(scores)))).folder
 
 
+def _another_graph(field: Field) -> Path:
+    mould = _on(field, PLANTED)
+    return mould.seal(_made(field, "another-graph"), mould.nudged(1e-2), graph=False).folder
+
+
 def _peeking(family: Family) -> Family:
     return PeekingFamily(**{name: getattr(family, name) for name in family.__dataclass_fields__})
 
@@ -158,33 +163,35 @@ PLANTS: Final = (
     Plant(name="good", story="trained on a planted truth", dataset=PLANTED, wanted="promoted",
           bundle=partial(_trained, dataset=PLANTED)),
     Plant(name="leaking feature", story="one feature is tomorrow's move", dataset=LEAKING,
-          bundle=partial(_trained, dataset=LEAKING), meant_for=("feature_causality",)),
+          bundle=partial(_trained, dataset=LEAKING), meant_gate="feature_causality"),
     Plant(name="peeking model", story="its predictions lean to the label", dataset=PLANTED,
-          bundle=partial(_trained, dataset=PLANTED), family=_peeking, meant_for=("answer_causality",)),
+          bundle=partial(_trained, dataset=PLANTED), family=_peeking, meant_gate="answer_causality"),
     Plant(name="random", story="nobody trained it", dataset=PLANTED, bundle=_random),
     Plant(name="constant", story="it says the same of every window", dataset=PLANTED, bundle=_constant),
     Plant(name="overfit", story="it knows training windows of noise by heart", dataset=NOISE, bundle=_by_heart),
     Plant(name="best of many", story=f"the luckiest of {NUM_SEARCHES} on the test zone of noise", dataset=NOISE,
           bundle=_best_of_many),
+    Plant(name="another graph", story="its served graph is not its network", dataset=PLANTED,
+          bundle=_another_graph, meant_gate="export_parity"),
     Plant(name="not a number", story="one weight is NaN", dataset=PLANTED, bundle=_undefined,
-          meant_for=("not finite",)),
+          meant_words="not finite"),
     Plant(name="weaker judge", story="a random model before a judge that asks for an AUC above 0", dataset=PLANTED,
           bundle=lambda field: _made(field, "random"), judge=_lenient,
-          meant_for=("asks less",)),
+          meant_words="asks less"),
     Plant(name="tampered bundle", story="the good one, one bit of its weights flipped after the verdict",
           dataset=PLANTED, bundle=partial(_trained, dataset=PLANTED), between=_flip_bit,
-          meant_for=("sha256 differs",)),
+          meant_words="sha256 differs"),
     Plant(name="another's verdict", story="a random model with the verdict of the good one", dataset=PLANTED,
           bundle=partial(_trained, dataset=PLANTED), between=_swap_bundle,
-          meant_for=("verdict is for bundle",)),
+          meant_words="verdict is for bundle"),
     Plant(name="forged verdict", story="a fail that was made a pass by hand", dataset=PLANTED,
           bundle=lambda field: _made(field, "random"), between=_forge,
-          meant_for=("signature does not fit",)),
+          meant_words="signature does not fit"),
     Plant(name="foreign key", story="the good one's verdict, signed by somebody else", dataset=PLANTED,
           bundle=partial(_trained, dataset=PLANTED), between=_sign_elsewhere,
-          meant_for=("signature does not fit",)),
+          meant_words="signature does not fit"),
     Plant(name="changed champion", story="a good challenger, judged against the champion before", dataset=PLANTED,
           bundle=partial(_nudged, name="challenger", by=1e-4), between=_change_champion,
-          meant_for=("champion changed",)),
+          meant_words="champion changed"),
 )  # fmt: skip
 """Every way of being bad that we thought of, and one of being good."""

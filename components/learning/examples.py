@@ -69,6 +69,11 @@ class Examples:
         keep = (self.zone[end] == self.zones.index(zone)) & np.isfinite(self.label[symbol, end])
         return ends[keep]
 
+    def raw_windows(self, ends: npt.NDArray[np.int64], window: int) -> npt.NDArray[np.float32]:
+        """Return the features [n, window, feature], in their own units, of the bars up to ``ends``."""
+        bars = ends[:, 1, None] - np.arange(window)[::-1]
+        return self.panel.values[ends[:, 0, None], bars]
+
 
 def read_examples(folder: Path, *, holdout: bool = False) -> Examples:
     """Return the examples in ``folder``: those of the sealed holdout only if ``holdout`` says so.

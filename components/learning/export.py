@@ -132,8 +132,7 @@ def exported(module: nn.Module, signature: Signature, data: Examples, *, horizon
     zones = (data.windows(zone, window, horizon) for zone in ("calibration", "validation"))
     ends = next(found for found in zones if len(found))
     chosen = ends[np.linspace(0, len(ends) - 1, min(PARITY_WINDOWS, len(ends))).astype(int)]
-    bars = chosen[:, 1, None] - np.arange(window)[::-1]
-    windows = data.panel.values[chosen[:, 0, None], bars]
+    windows = data.raw_windows(chosen, window)
     example = torch.from_numpy(windows[[0, 0]])
     content = export_onnx(module, example, input_name=signature.input, output_names=signature.outputs)
     check_parity(content, module, windows, signature)

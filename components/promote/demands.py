@@ -8,7 +8,7 @@ from components.core import family as families
 from components.core.bundle import Bundle
 from components.core.errors import PromotionRefusedError
 from components.core.files import digest_of
-from components.core.judge import CHAMPION_METRICS, GateConfig, JudgeConfig
+from components.core.judge import CHAMPION_METRICS, SERVED_METRICS, GateConfig, JudgeConfig
 from components.core.verdict import GateResult, Verdict
 
 MORE_IS_STRICTER = ("confidence", "min_timestamps", "min_signals", "min_rows_per_class")
@@ -65,8 +65,9 @@ def check_passed(verdict: Verdict) -> None:
 
 
 def _applies(gate: GateConfig, verdict: Verdict) -> bool:
-    compared = verdict.champion_digest is not None and verdict.judge.compare_with_champion
-    return compared or gate.metric not in CHAMPION_METRICS
+    if gate.metric in CHAMPION_METRICS:
+        return verdict.champion_digest is not None and verdict.judge.compare_with_champion
+    return gate.metric not in SERVED_METRICS or bool(families.find(verdict.family).outputs)
 
 
 def _named(gate: GateConfig | GateResult) -> tuple[tuple[str, Any], ...]:

@@ -67,6 +67,19 @@ def auc_of_ranks(label: Array, rank: Array) -> float:
     return (float(rank @ label) - num_up * (num_up + 1) / 2) / pairs if pairs else math.nan
 
 
+def placements(label: Array, score: Array) -> Array:
+    """Return of each row the share of the rows with the other label that it is on the right side of, ties half.
+
+    Their mean over the 1s is the AUC, and so is that over the 0s. Without both labels they are NaN.
+    """
+    rank, up = ranks(score), label == 1
+    right = np.empty(label.size)
+    with np.errstate(invalid="ignore"):
+        right[up] = (rank[up] - ranks(score[up])) / np.count_nonzero(~up)
+        right[~up] = 1 - (rank[~up] - ranks(score[~up])) / np.count_nonzero(up)
+    return right
+
+
 def weighted_auc(label: Array, score: Array, weights: Array) -> Array:
     """Return one AUC per row of ``weights`` (samples, rows): what ``auc`` gives with each row repeated so often."""
     order = np.argsort(score, kind="stable")

@@ -14,8 +14,11 @@ from components.trading.calibration import reliability_curve
 from components.trading.statistics import Array
 from components.validate import classes
 from components.validate.charts import lane_chart, reliability_chart
+from components.validate.measures import Histories
 from components.validate.metrics import measurements
+from components.validate.regime_page import regime_metrics, regime_section
 from components.validate.sections import Findings, day_ticks, figure, keyed, training_figure
+from components.validate.slices import Regime, regimes_of
 from components.validate.zone import ClassZone
 
 NUM_BINS = 5
@@ -29,18 +32,26 @@ class ClassEvidence:
     zone: ClassZone
     past: ClassZone | None
     usable: bool
+    regimes: tuple[Regime, ...]
+    """Skill against the transitions in the rows of each class now; none without a training zone."""
 
     @classmethod
-    def of(cls, zone: ClassZone, past: ClassZone | None, _: JudgeConfig, *, bars_per_year: float) -> Self:
+    def of(cls, zone: ClassZone, past: ClassZone | None, config: JudgeConfig, *, bars_per_year: float) -> Self:
         """Return the evidence; a broken training zone teaches nothing."""
-        return cls(zone, None if past is None or past.defect() else past, usable=not zone.defect())
+        known, usable = None if past is None or past.defect() else past, not zone.defect()
+        regimes = (
+            regimes_of(classes.regimes(zone, known), Histories(zone, config, classes.block_length(zone, config)))
+            if usable and zone.num_rows and known is not None
+            else ()
+        )
+        return cls(zone, known, usable=usable, regimes=regimes)
 
     def metrics(self, name: str) -> dict[str, Measurement]:
         """Return accuracy, F1, losses and calibration, and of each class how often it came, was said and was hit."""
         zone = self.zone
         numbers: dict[str, float] = {"rows": zone.num_rows, "timestamps": zone.num_times}
         if self.usable and zone.num_rows:
-            numbers |= self._overall() | _by_name(zone)
+            numbers |= self._overall() | _by_name(zone) | regime_metrics(self.regimes)
         return measurements(numbers, name)
 
     def _overall(self) -> dict[str, float]:
@@ -80,6 +91,7 @@ class ClassEvidence:
             f"<div>{reliability_figure(self.zone)}{training_figure(findings)}</div></div>"
             f"<h2>Each class on the test zone</h2>{class_table(self.zone, findings)}"
             f"<h2>All classes on the test zone</h2>{metrics_table(findings)}"
+            f"{regime_section(findings, self.regimes, of='Class now', skill='Skill')}"
         )
 
 

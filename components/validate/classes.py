@@ -5,18 +5,26 @@ in the training zone, and whoever knows how often each class comes in this very 
 """
 
 import math
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
 from components.core.judge import JudgeConfig
 from components.trading.calibration import quantile_codes, weighted_calibration_error
 from components.trading.statistics import Array, class_log_loss_rows
-from components.validate.case import Questions
+from components.validate import controls, deflation
+from components.validate.case import Answer, Case, Questions
 from components.validate.measures import Measured, Quantity, longest_block, mean_excess, shifted_share, value_of
+from components.validate.slices import Slices, in_the_worst, slices_of
 from components.validate.zone import ClassZone, Flags, Index
 
 NUM_BINS = 5
 """Bins of the calibration error; more of them find miscalibration in the noise of a short zone."""
+PLANTED_SKILL: Final = 0.25
+"""Of the positive control: so much less log loss than the better peer has."""
+_SHARPEST: Final = 4.0  # standard deviations: who looks so sharply knows what comes
+_SAME_LEAD: Final = 0.01
 
 
 def block_length(zone: ClassZone, config: JudgeConfig) -> float:
@@ -78,6 +86,12 @@ def log_loss_skill(zone: ClassZone, past: ClassZone) -> Quantity:
 def trial_score(zone: ClassZone, past: ClassZone | None, _: object) -> float:
     """Return the skill; NaN where no peer has a training zone to learn from."""
     return math.nan if past is None else value_of(log_loss_skill(zone, past), zone)
+
+
+def transition_skill(zone: ClassZone, past: ClassZone) -> Quantity:
+    """Return 1 - log loss / log loss of the transitions known from training."""
+    model, peer = zone.per_time(losses(zone)), zone.per_time(transition_losses(zone, past))
+    return Quantity(lambda weights: 1 - weights @ model / (weights @ peer))
 
 
 def frequency_loss(came: Array | Index) -> Array:
@@ -147,11 +161,62 @@ def placebo(zone: ClassZone, *, level: float, seed: int) -> Measured:
     )  # fmt: skip
 
 
+def regimes(zone: ClassZone, past: ClassZone) -> Slices:
+    """Return the skill against the transitions in the rows of each class now."""
+    now = zone.predictions.now
+    rows = {name: np.flatnonzero(now == code) for code, name in enumerate(zone.predictions.classes)}
+    return slices_of(zone, rows, lambda part: transition_skill(part, past))
+
+
+def _worst_class(case: Case[ClassZone]) -> Answer:
+    min_rows = case.config.min_rows_per_class
+    return case.with_past(lambda past: in_the_worst(case, regimes(case.zone, past), min_rows=min_rows))
+
+
+def looked(prior: Array, came: Array, noise: Array, *, lead: float) -> Array:
+    """Return the probabilities of who knows the prior and looks at what comes.
+
+    The look is a normal number for each class, higher by ``lead`` where ``came`` is 1; both meet by Bayes' rule.
+    """
+    odds = prior * np.exp(lead * (lead * came + noise))
+    shares: Array = odds / odds.sum(axis=1, keepdims=True)
+    return shares
+
+
+def planted(case: Case[ClassZone], past: ClassZone) -> controls.Control:
+    """Return models that add a noisy look at the class that comes to what the better peer knows.
+
+    The look is as sharp as it must be for every third of them to have the skill on average.
+    """
+    table = case.zone.predictions
+    often = np.broadcast_to(case.zone.num_came / case.zone.num_rows, table.probability.shape)
+    prior = min((transitions(past)[table.now], often), key=lambda peer: class_log_loss_rows(table.label, peer).mean())
+    came = np.eye(case.zone.num_classes)[table.label]
+    said = np.log(np.maximum(table.probability, np.finfo(np.float64).eps))
+    noises = list(controls.noises(case.zone, said, seed=case.config.seed))
+    wanted = (1 - PLANTED_SKILL) * class_log_loss_rows(table.label, prior).mean()
+    blunt, sharp = 0.0, _SHARPEST
+    while sharp - blunt > _SAME_LEAD:
+        lead = (blunt + sharp) / 2
+        loss = np.mean([class_log_loss_rows(table.label, looked(prior, came, one, lead=lead)) for one in noises[::3]])
+        blunt, sharp = (lead, sharp) if loss > wanted else (blunt, lead)
+
+    def plant(noise: Array) -> Quantity:
+        return log_loss_skill(ClassZone(replace(table, probability=looked(prior, came, noise, lead=sharp))), past)
+
+    line = case.line("class_log_loss_skill", 0.0)
+    return controls.Control(f"a skill of {PLANTED_SKILL:.0%}", line, plant, said)
+
+
 QUESTIONS: Questions = {
     "class_log_loss_skill": lambda case, _: case.against_peers(log_loss_skill),
     "class_accuracy_lift": lambda case, _: case.measure(accuracy_lift(case.zone)),
     "macro_f1_lift": lambda case, _: case.measure(macro_f1_lift(case.zone)),
     "class_ece": lambda case, _: case.measure(calibration_error(case.zone)),
+    "deflated_skill": lambda case, _: deflation.skill(case, "class_log_loss_skill", log_loss_skill),
+    "worst_regime": lambda case, _: _worst_class(case),
+    "planted_control": lambda case, gate: case.with_past(lambda past: controls.found(case, gate, planted(case, past))),
+    "export_parity": lambda case, _: case.parity,
     "placebo": lambda case, gate: placebo(case.zone, level=gate.bound, seed=case.config.seed),
     "feature_causality": lambda case, _: case.causality["feature_causality"],
     "answer_causality": lambda case, _: case.causality["answer_causality"],

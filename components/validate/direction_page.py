@@ -11,9 +11,11 @@ from components.core.page import table, text
 from components.core.verdict import Measurement
 from components.trading.backtest import Book, backtest, hold
 from components.trading.statistics import wilson_interval
+from components.validate import directions
 from components.validate.charts import reliability_chart
-from components.validate.measures import block_length
-from components.validate.metrics import confusion, measure, reliability, roc
+from components.validate.loss_profit import loss_profit_correlation, loss_profit_section
+from components.validate.measures import Histories, block_length
+from components.validate.metrics import confusion, measure, measurements, reliability, roc
 from components.validate.money_page import (
     bands,
     bands_table,
@@ -22,7 +24,9 @@ from components.validate.money_page import (
     rolling_figure,
     trading_table,
 )
+from components.validate.regime_page import regime_metrics, regime_section
 from components.validate.sections import Findings, figure, training_figure
+from components.validate.slices import Regime, regimes_of
 from components.validate.zone import Zone
 
 PUBLISHED_TARGETS = {"precision": 0.7, "f1": 0.5}
@@ -40,6 +44,8 @@ class DirectionEvidence:
     """Buying and holding."""
     bars_per_year: float
     usable: bool
+    regimes: tuple[Regime, ...]
+    """AUC in calm, usual and wild times."""
 
     @classmethod
     def of(cls, zone: Zone, _: Zone | None, config: JudgeConfig, *, bars_per_year: float) -> Self:
@@ -48,13 +54,22 @@ class DirectionEvidence:
         nothing = replace(zone.rows(np.zeros(0, dtype=np.intp)).predictions, threshold=1.0)
         traded = zone.predictions if usable else nothing
         books = backtest(traded, config.costs), hold(traded, config.costs)
-        return cls(zone, *books, bars_per_year=bars_per_year, usable=usable)
+        regimes = (
+            regimes_of(directions.regimes(zone), Histories(zone, config, directions.block_length(zone, config)))
+            if usable and zone.num_rows
+            else ()
+        )
+        return cls(zone, *books, bars_per_year=bars_per_year, usable=usable, regimes=regimes)
 
     def metrics(self, name: str) -> dict[str, Measurement]:
-        """Return what ``measure`` does."""
-        return measure(
+        """Return what ``measure`` does, how profit goes with loss, and the regimes."""
+        numbers = regime_metrics(self.regimes)
+        if self.usable and self.zone.num_rows:
+            numbers["loss_profit_correlation"] = loss_profit_correlation(self.zone, self.book)
+        measured = measure(
             self.zone, self.book, self.baseline, name=name, bars_per_year=self.bars_per_year, usable=self.usable
         )
+        return measured | measurements(numbers, name)
 
     def classification(self) -> dict[str, Any]:
         """Return the confusion matrix at the threshold, and the ROC curve over all thresholds."""
@@ -91,6 +106,8 @@ class DirectionEvidence:
             f"{reliability_figure(self.zone)}{training_figure(findings)}</div></div>"
             f"<h2>Classification on the test zone</h2>{metrics_table(self.zone, findings)}"
             f"<h2>Costs and turnover on the test zone</h2>{trading_table(findings)}"
+            f"{loss_profit_section(self.zone, self.book, findings)}"
+            f"{regime_section(findings, self.regimes, of='Past volatility', skill='AUC')}"
             f'<p class="soft">Each side pays {costs.commission:.3%} commission and {costs.slippage:.3%} slippage.</p>'
             f"<h2>Gain by month on the test zone</h2>{months_table(self.book)}"
             f"<h2>Published bands</h2>{bands_table(found)}"

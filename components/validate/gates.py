@@ -5,13 +5,23 @@ A number that is not finite fails its gate; too little history passes none.
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from components.core.judge import CAUSAL_METRICS, CHAMPION_METRICS, GateConfig, JudgeConfig, Metric, ZoneName
+from components.core.judge import (
+    CAUSAL_METRICS,
+    CHAMPION_METRICS,
+    CONTROL_METRICS,
+    SERVED_METRICS,
+    GateConfig,
+    JudgeConfig,
+    Metric,
+    ZoneName,
+)
 from components.core.verdict import GateResult, Outcome
 from components.validate.case import Answer, Case, Unanswered
 from components.validate.kinds import Table, kind_of
-from components.validate.measures import Measured
+from components.validate.measures import Histories, Measured
 
 TITLES: dict[Metric, str] = {
     "precision_lift": "When it says up, is it right more often than the market rises?",
@@ -25,6 +35,11 @@ TITLES: dict[Metric, str] = {
     "score_error_skill": "Does it know more of what comes than the score now tells?",
     "score_correlation": "Does a higher score come when it says so?",
     "reconstruction_mse": "Does it still know the shape of the data?",
+    "deflated_sharpe": "Is its Sharpe ratio more than the luck of the best of all that were tried?",
+    "deflated_skill": "Is its skill more than the luck of the best of all that were tried?",
+    "worst_regime": "Does it hold in the worst regime, too?",
+    "planted_control": "Is the zone long enough to show a small skill?",
+    "export_parity": "Is what is served what was judged?",
     "placebo": "Is its skill gone when the labels are shifted in time?",
     "feature_causality": "Is every feature made of what was known by then?",
     "answer_causality": "Does every answer stay when what came later is changed?",
@@ -43,34 +58,46 @@ def evaluate(
     trial_scores: tuple[float, ...] = (),
     causality: Mapping[Metric, Answer] | None = None,
     of: ZoneName = "test",
+    parity: Answer | None = None,
 ) -> tuple[GateResult, ...]:
     """Return the answer of every gate about the zone ``of`` that applies; ``predictions`` are those of its rows.
 
     ``champion`` predicts rows of the same zone; ``past`` is the model's table of the training zone, for the kinds
     whose peers learn from it; ``trial_scores`` are those of all models that were looked at on days of the zone;
-    ``causality`` answers the gates that ask for more than a table, None where nobody could.
+    ``parity`` is how far what is served is from the predictions, None of a family that serves nothing; ``causality``
+    answers the gates that ask for more than a table, None where nobody could.
     """
-    asked = [gate for gate in config.gates if gate.zone == of]
-    given = ((CHAMPION_METRICS, champion), (CAUSAL_METRICS, causality))
-    left_out = {metric for metrics, needed in given if needed is None for metric in metrics}
-    gates = [gate for gate in asked if gate.metric not in left_out]
+    needs = {CHAMPION_METRICS: champion, SERVED_METRICS: parity, CAUSAL_METRICS: causality}
+    left_out = {metric for metrics, needed in needs.items() if needed is None for metric in metrics}
+    gates = [gate for gate in config.gates if gate.zone == of and gate.metric not in left_out]
     kind = kind_of(predictions)
     zone = kind.zone(predictions)
     if broken := zone.defect():
         return tuple(unmeasured(gate, "fail", f"Fails closed: {broken}.") for gate in gates)
-    if lack := zone.lack(config):
-        return tuple(unmeasured(gate, "insufficient evidence", lack) for gate in gates)
+    configs = [_for_gate(config, gate) for gate in gates]
+    lacks = [zone.lack(needed) for needed in configs]
+    if all(lacks):
+        return tuple(unmeasured(gate, "insufficient evidence", lack) for gate, lack in zip(gates, lacks, strict=True))
     case = Case(
         zone,
         champion=None if champion is None else kind.zone(champion),
         past=None if past is None else kind.zone(past),
         config=config,
         bars_per_year=bars_per_year,
-        block=kind.block_length(zone, config),
+        histories=Histories(zone, config, kind.block_length(zone, config)),
         trial_scores=trial_scores,
+        parity=parity or Unanswered("fail", "Fails closed: nothing that is served was compared."),
         causality=causality or {},
     )
-    return tuple(_ask(gate, case) for gate in gates)
+    return tuple(
+        unmeasured(gate, "insufficient evidence", lack) if lack else _ask(gate, replace(case, config=needed))
+        for gate, needed, lack in zip(gates, configs, lacks, strict=True)
+    )
+
+
+def _for_gate(config: JudgeConfig, gate: GateConfig) -> JudgeConfig:
+    """Return the settings with the decision times that the gate needs."""
+    return config.model_copy(update={"min_timestamps": gate.min_timestamps or config.min_timestamps})
 
 
 def overall(results: tuple[GateResult, ...]) -> Outcome:
@@ -110,7 +137,7 @@ def _decide(gate: GateConfig, measured: Measured, config: JudgeConfig) -> GateRe
     if not (math.isfinite(value) and math.isfinite(edge)):
         return unmeasured(gate, "fail", f"Fails closed: the value or its bound is undefined. {measured.note}".strip())
     cleared = edge > gate.bound if above else edge <= gate.bound
-    promising = value > gate.bound if above else value <= gate.bound
+    promising = gate.metric in CONTROL_METRICS or (value > gate.bound if above else value <= gate.bound)
     outcome: Outcome = "pass" if cleared else "insufficient evidence" if promising else "fail"
     is_interval = measured.lower < measured.upper
     sure = f", {'at least' if above else 'at most'} {edge:.4g} with {100 * config.confidence:.4g}% confidence"

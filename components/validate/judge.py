@@ -27,6 +27,7 @@ from components.validate.causality import answer_causality, feature_causality
 from components.validate.gates import evaluate, overall
 from components.validate.holdout import Opening, ask_holdout
 from components.validate.kinds import Kind, Table, kind_asked, kind_of
+from components.validate.parity import parity
 from components.validate.published import publish
 from components.validate.sections import Findings
 from components.validate.zone import Rows
@@ -90,8 +91,11 @@ def weigh(
     say = partial(_say, family=family, examples=examples, manifest=manifest, threads=threads)
     heard = _hear(bundle, rival, say, config=config)
     trials = _record(bundle, heard, manifest, run, config=config)
+    same = parity(bundle, examples, heard.tested, family, threads=threads)
     causality = _causality(bundle, heard, manifest, examples, config=config, family=family, threads=threads)
-    results = _ask(bundle, heard, say, trials=trials, manifest=manifest, run=run, config=config, causality=causality)
+    results = _ask(
+        bundle, heard, say, trials=trials, same=same, causality=causality, manifest=manifest, run=run, config=config
+    )
     zone = heard.zone
     evidence = heard.kind.evidence(zone, heard.past_zone, config, bars_per_year=float(manifest["bars_per_year"]))
     worth = None
@@ -214,6 +218,7 @@ def _ask(
     say: Callable[[Bundle, str], Table | None],
     *,
     trials: tuple[Trial, ...],
+    same: Answer | None,
     manifest: Mapping[str, Any],
     run: RunContext,
     config: JudgeConfig,
@@ -224,7 +229,7 @@ def _ask(
     scores = tuple(trial.score for trial in trials if trial.score is not None)
     results = evaluate(
         heard.tested, config, bars_per_year=bars_per_year, champion=heard.champion, past=heard.past,
-        trial_scores=scores, causality=causality,
+        trial_scores=scores, parity=same, causality=causality,
     )  # fmt: skip
     return results + ask_holdout(
         lambda: say(bundle, HOLDOUT) or heard.kind.nothing,

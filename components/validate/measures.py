@@ -5,11 +5,13 @@ of a time together. A quantity is a function of weights (samples, times): how of
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from components.core.judge import CostConfig, JudgeConfig
 from components.trading.backtest import backtest
@@ -19,12 +21,14 @@ from components.trading.statistics import (
     bootstrap_weights,
     log_loss_rows,
     optimal_block_length,
+    placements,
     ranks,
     weighted_auc,
 )
 from components.validate.zone import Index, Rows, Zone
 
 MAX_SHIFTS = 999
+_MAX_CELLS = 4_000_000  # of float64 in one chunk of histories, as wide as the rows
 
 
 @dataclass(frozen=True)
@@ -62,21 +66,50 @@ def block_length(zone: Zone, costs: CostConfig) -> float:
     return longest_block(zone, (loss, order, backtest(table, costs).net))
 
 
+@dataclass(frozen=True)
+class Histories:
+    """Resampled histories of a zone, drawn once and shown to every question."""
+
+    zone: Rows[Any]
+    config: JudgeConfig
+    block: float
+    """Mean block, in decision times."""
+
+    @cached_property
+    def counts(self) -> npt.NDArray[np.uint16]:
+        """How often each time occurs, (samples, times)."""
+        drawn = bootstrap_weights(
+            self.zone.num_times,
+            block_length=self.block,
+            samples=self.config.bootstrap_samples,
+            rng=np.random.default_rng(self.config.seed),
+        )
+        return np.concatenate([weights.astype(np.uint16) for weights in drawn])
+
+    def weights(self, num: int | None = None) -> Iterator[Array]:
+        """Yield the first ``num`` histories, else all, in chunks that stay small when each row gets its weight."""
+        size = max(1, _MAX_CELLS // max(self.zone.num_times, self.zone.num_rows))
+        counts = self.counts[:num]
+        for start in range(0, len(counts), size):
+            yield counts[start : start + size].astype(np.float64)
+
+    def draws(self, quantity: Quantity, num: int | None = None) -> Array:
+        """Return the quantity in the first ``num`` histories, else in all; NaN where it is undefined."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.concatenate([quantity.of(weights) for weights in self.weights(num)])
+
+    def bounded(self, quantity: Quantity, num: int | None = None) -> Measured:
+        """Return the quantity with percentile bounds; a resample that leaves it undefined counts as the worst."""
+        drawn = self.draws(quantity, num)
+        tail = math.floor((1 - self.config.confidence) * drawn.size)
+        lower = np.sort(np.where(np.isfinite(drawn), drawn, -np.inf))[tail]
+        upper = np.sort(np.where(np.isfinite(drawn), drawn, np.inf))[-1 - tail]
+        return Measured(value_of(quantity, self.zone), float(lower), float(upper), quantity.note)
+
+
 def bounded(quantity: Quantity, zone: Rows[Any], config: JudgeConfig, *, block: float) -> Measured:
-    """Return the quantity with percentile bounds; a resample that leaves it undefined counts as the worst."""
-    histories = bootstrap_weights(
-        zone.num_times,
-        block_length=block,
-        samples=config.bootstrap_samples,
-        rng=np.random.default_rng(config.seed),
-        num_rows=zone.num_rows,
-    )
-    with np.errstate(invalid="ignore", divide="ignore"):
-        drawn = np.concatenate([quantity.of(weights) for weights in histories])
-    tail = math.floor((1 - config.confidence) * drawn.size)
-    lower = np.sort(np.where(np.isfinite(drawn), drawn, -np.inf))[tail]
-    upper = np.sort(np.where(np.isfinite(drawn), drawn, np.inf))[-1 - tail]
-    return Measured(value_of(quantity, zone), float(lower), float(upper), quantity.note)
+    """Return the quantity with percentile bounds, from histories of its own."""
+    return Histories(zone, config, block).bounded(quantity)
 
 
 def value_of(quantity: Quantity, zone: Rows[Any]) -> float:
@@ -89,6 +122,22 @@ def ranking(zone: Zone) -> Quantity:
     """Return the AUC: the chance that a bar that rises is scored above one that falls."""
     table = zone.predictions
     return Quantity(lambda weights: weighted_auc(table.label, table.probability, weights[:, zone.time]))
+
+
+def ranking_by_time(zone: Zone) -> Quantity:
+    """Return the AUC, linear in what each decision time adds to it: as ``ranking`` to first order, far cheaper.
+
+    Each row counts by its placement (DeLong, DeLong and Clarke-Pearson 1988): the share of the rows with the other
+    label that it is on the right side of, in the zone as it is.
+    """
+    table = zone.predictions
+    placed = placements(table.label, table.probability)
+    ups, downs = zone.per_time(table.label), zone.per_time(1 - table.label)
+    right_up, right_down = zone.per_time(table.label * placed), zone.per_time((1 - table.label) * placed)
+    whole = right_up.sum() / ups.sum() if ups.any() and downs.any() else math.nan
+    return Quantity(
+        lambda weights: weights @ right_up / (weights @ ups) + weights @ right_down / (weights @ downs) - whole
+    )
 
 
 def precision_lift(zone: Zone) -> Quantity:
@@ -166,19 +215,28 @@ def shifted_share(
     ``fit`` says, higher is better, how the predictions fit if each row is given the label of the row named; where
     it is not a number, ``undefined`` says why.
     """
-    table, rng = zone.predictions, np.random.default_rng(seed)
-    order = np.lexsort((zone.time, table.symbol))
-    _, first, length = np.unique(table.symbol[order], return_index=True, return_counts=True)
-    start, size = np.repeat(first, length), np.repeat(length, length)
-    place, back = np.arange(order.size) - start, np.argsort(order)
-    shifts = np.arange(math.ceil(zone.num_times / 4), 3 * zone.num_times // 4 + 1)
+    given, shifts = label_shifts(zone)
     if shifts.size > MAX_SHIFTS:
-        shifts = rng.choice(shifts, MAX_SHIFTS, replace=False)
-    real = fit(np.arange(order.size))
+        shifts = np.random.default_rng(seed).choice(shifts, MAX_SHIFTS, replace=False)
+    real = fit(given(0))
     if not math.isfinite(real):
         return Measured(math.nan, math.nan, math.nan, undefined)
-    shifted = np.array([fit(order[start + (place + shift) % size][back]) for shift in shifts])
+    shifted = np.array([fit(given(int(shift))) for shift in shifts])
     share = float((1 + np.count_nonzero(shifted >= real)) / (1 + shifts.size))
     limit = float(np.quantile(shifted, 1 - level))
     note = f"{name} {real:.3f}; {1 - level:.0%} of {shifts.size} shifts stay at or below {limit:.3f}"
     return Measured(share, share, share, note)
+
+
+def label_shifts(zone: Rows[Any]) -> tuple[Callable[[int], Index], Index]:
+    """Return how rows shift in time, and by how much they may.
+
+    The first says, for a number of steps, of which row each row takes the place: of the same symbol, so many of its
+    rows later, past its end from its start again. The second are a quarter to three quarters of the zone's times.
+    """
+    order = np.lexsort((zone.time, zone.predictions.symbol))
+    _, first, length = np.unique(zone.predictions.symbol[order], return_index=True, return_counts=True)
+    start, size = np.repeat(first, length), np.repeat(length, length)
+    place, back = np.arange(order.size) - start, np.argsort(order)
+    steps = np.arange(math.ceil(zone.num_times / 4), 3 * zone.num_times // 4 + 1)
+    return lambda shift: order[start + (place + shift) % size][back], steps

@@ -6,8 +6,8 @@ from components.core.page import DASH, page, text, tiles
 from components.core.verdict import GateResult, Outcome
 from components.validate.attribution_page import attribution_figures
 from components.validate.charts import interval_mark
-from components.validate.gates import times_needed
 from components.validate.sections import FORMS, Findings, data_section, origin_table, training_figure
+from components.validate.wishes import wish
 
 _CLASS: dict[Outcome, str] = {"pass": "pass", "fail": "fail", "insufficient evidence": "open"}
 _HEADLINE: dict[Outcome, str] = {
@@ -74,28 +74,11 @@ def _gates(findings: Findings) -> str:
 
 def _wishes(findings: Findings) -> str:
     """Say what would have to be true for a pass."""
-    num_times = findings.zone.num_times
-    wishes: list[str] = []
-    for gate in findings.verdict.gates:
-        form = FORMS.get(gate.metric, ".4g")
-        clear = f"{gate.title} Its {'lower' if gate.side == 'above' else 'upper'} bound must be " + (
-            f"{'above' if gate.side == 'above' else 'at most'} {gate.bound:g}"
-        )
-        needed = times_needed(gate, num_times)
-        if gate.outcome == "pass":
-            continue
-        if gate.value is None or gate.zone != "test":
-            wishes.append(f"{gate.title} {gate.reason}")
-        elif needed is not None:
-            wishes.append(
-                f"{clear}. If {text(gate.value, form)} is the true value, about {needed:,} decision times would show "
-                f"it; there are {num_times:,}."
-            )
-        else:
-            wishes.append(f"{clear}; even the estimate, {text(gate.value, form)}, is on the other side.")
+    gates, num_times = findings.verdict.gates, findings.zone.num_times
+    wishes = [wish(gate, num_times) for gate in gates if gate.outcome != "pass"]
     if not wishes:
         return ""
-    items = "".join(f"<li>{escape(wish)}</li>" for wish in wishes)
+    items = "".join(f"<li>{escape(words)}</li>" for words in wishes)
     return f"<h2>What would have to be true for a pass</h2><ul>{items}</ul>"
 
 

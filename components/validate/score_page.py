@@ -14,8 +14,11 @@ from components.trading.calibration import Bin
 from components.trading.statistics import Array
 from components.validate import scores
 from components.validate.charts import Line, line_chart, reliability_chart
+from components.validate.measures import Histories
 from components.validate.metrics import measurements
+from components.validate.regime_page import regime_metrics, regime_section
 from components.validate.sections import Findings, day_ticks, figure, keyed, training_figure
+from components.validate.slices import Regime, regimes_of
 from components.validate.zone import ScoreZone
 
 NUM_BINS, NUM_PARTS = 10, 48
@@ -29,12 +32,20 @@ class ScoreEvidence:
     zone: ScoreZone
     past: ScoreZone | None
     usable: bool
+    regimes: tuple[Regime, ...]
+    """Skill in the thirds of the score now; none without a training zone."""
 
     @classmethod
-    def of(cls, zone: ScoreZone, past: ScoreZone | None, _: JudgeConfig, *, bars_per_year: float) -> Self:
+    def of(cls, zone: ScoreZone, past: ScoreZone | None, config: JudgeConfig, *, bars_per_year: float) -> Self:
         """Return the evidence; a broken or empty training zone teaches nothing."""
-        known = past is not None and past.num_rows and not past.defect()
-        return cls(zone, past if known else None, usable=not zone.defect())
+        known = past if past is not None and past.num_rows and not past.defect() else None
+        usable = not zone.defect()
+        regimes = (
+            regimes_of(scores.regimes(zone, known), Histories(zone, config, scores.block_length(zone, config)))
+            if usable and zone.num_rows and known is not None
+            else ()
+        )
+        return cls(zone, known, usable=usable, regimes=regimes)
 
     def metrics(self, name: str) -> dict[str, Measurement]:
         """Return errors and correlation, each beside what needs no model."""
@@ -52,6 +63,7 @@ class ScoreEvidence:
                 "unchanged_mse": float(((table_.now - table_.label) ** 2).mean()),
                 "line_mse": line,
                 "mean_mse": float(table_.label.var()),
+                **regime_metrics(self.regimes),
             }
         return measurements(numbers, name)
 
@@ -79,6 +91,7 @@ class ScoreEvidence:
             f'<h2>Evidence</h2><div class="grid"><div>{course_figure(self.zone)}{reconstruction_figure(self.zone)}'
             f"</div><div>{curve_figure(self.zone)}{training_figure(findings)}</div></div>"
             f"<h2>Scores on the test zone</h2>{metrics_table(findings)}"
+            f"{regime_section(findings, self.regimes, of='Score now', skill='Skill')}"
         )
 
 

@@ -5,14 +5,21 @@ training zone from the score now to the score that came, and whoever says the me
 """
 
 import math
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
 from components.core.judge import JudgeConfig
 from components.trading.statistics import Array, ranks
-from components.validate.case import Questions
+from components.validate import controls, deflation
+from components.validate.case import Case, Questions
 from components.validate.measures import Measured, Quantity, longest_block, shifted_share, value_of
+from components.validate.slices import Slices, in_the_worst, slices_of, thirds
 from components.validate.zone import ScoreZone
+
+PLANTED_SKILL: Final = 0.25
+"""Of the positive control: so much less squared error than the best peer has."""
 
 _ROUNDING = 1e-12  # below it a variance of ranks, which lie within 1, is none
 
@@ -124,10 +131,40 @@ def placebo(zone: ScoreZone, *, level: float, seed: int) -> Measured:
     )  # fmt: skip
 
 
+def regimes(zone: ScoreZone, past: ScoreZone) -> Slices:
+    """Return the skill in the thirds of the score now."""
+    rows = zip(("low", "middle", "high"), thirds(zone.predictions.now), strict=True)
+    return slices_of(zone, dict(rows), lambda part: error_skill(part, past))
+
+
+def planted(case: Case[ScoreZone], past: ScoreZone) -> controls.Control:
+    """Return models that add a noisy look at its error to what the best peer says.
+
+    With noise whose variance is (1 - s) / s times that of the error e, the best guess of e is s (e + noise); of the
+    squared error (1 - s) is left, so the skill is s.
+    """
+    table, (level, slope) = case.zone.predictions, line(past)
+    peers = (table.now, level + slope * table.now, np.full(table.label.size, table.label.mean()))
+    best = min(peers, key=lambda peer: float(((table.label - peer) ** 2).mean()))
+    error = table.label - best
+    size = math.sqrt(float((error**2).mean()) * (1 - PLANTED_SKILL) / PLANTED_SKILL)
+
+    def plant(noise: Array) -> Quantity:
+        said = best + PLANTED_SKILL * (error + size * noise[:, 0])
+        return error_skill(ScoreZone(replace(table, score=said)), past)
+
+    asked = case.line("score_error_skill", 0.0)
+    return controls.Control(f"a skill of {PLANTED_SKILL:.0%}", asked, plant, table.score[:, None])
+
+
 QUESTIONS: Questions = {
     "score_error_skill": lambda case, _: case.against_peers(error_skill),
     "score_correlation": lambda case, _: case.measure(correlation(case.zone)),
     "reconstruction_mse": lambda case, _: case.measure(reconstruction(case.zone)),
+    "deflated_skill": lambda case, _: deflation.skill(case, "score_error_skill", error_skill),
+    "worst_regime": lambda case, _: case.with_past(lambda past: in_the_worst(case, regimes(case.zone, past))),
+    "planted_control": lambda case, gate: case.with_past(lambda past: controls.found(case, gate, planted(case, past))),
+    "export_parity": lambda case, _: case.parity,
     "placebo": lambda case, gate: placebo(case.zone, level=gate.bound, seed=case.config.seed),
     "feature_causality": lambda case, _: case.causality["feature_causality"],
     "answer_causality": lambda case, _: case.causality["answer_causality"],

@@ -12,7 +12,7 @@ BARS = market(MarketSpec(symbols=6, days=700))
 def test_the_shipped_features_see_nothing_ahead_and_the_record_says_what_was_looked_at() -> None:
     record = foresight(BARS, "daily")
     assert record["findings"] == []
-    assert record["views"] == ["technical_v1", "spectral_v1", "returns_v1", "characteristics_v1"]
+    assert {"technical_v1", "spectral_v1", "returns_v1", "characteristics_v1"} <= set(record["views"])
     assert "2,800 rows" in record["checked"]  # four symbols of six
 
 

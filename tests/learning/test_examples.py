@@ -51,6 +51,13 @@ def test_rows_land_on_the_grid_of_symbols_and_times() -> None:
     assert [examples.zones[code] for code in examples.zone] == ["train"] * 4 + ["validation"] * 2
 
 
+def test_raw_windows_hold_the_bars_up_to_their_ends_oldest_first() -> None:
+    examples = from_table(pa.table(columns()), MANIFEST, name="t")
+    found = examples.raw_windows(np.array([[0, 3], [0, 2]]), 3)
+    assert found[:, :, 0].tolist() == [[2, 3, 4], [1, 2, 3]]
+    assert found.dtype == np.float32
+
+
 def test_windows_stay_inside_a_zone_and_off_the_gap() -> None:
     examples = from_table(pa.table(columns()), MANIFEST, name="t")
     assert examples.windows("train", 2, 1).tolist() == [[0, 1], [0, 2]]

@@ -42,11 +42,12 @@ def test_a_bad_model_must_be_refused_and_a_good_one_promoted() -> None:
 
 def test_to_be_refused_by_accident_is_not_enough() -> None:
     failed = verdict("fail", gate("auc", "fail"), gate("placebo", "pass"))
-    assert tried("refused", failed, meant_for=("auc",)).held
-    assert not tried("refused", failed, meant_for=("placebo",)).held
+    assert tried("refused", failed, meant_gate="auc").held
+    assert not tried("refused", failed, meant_gate="placebo").held
     passed = verdict("pass", gate("auc", "pass"))
-    assert tried("refused", passed, refusal="promote: sha256 differs", meant_for=("sha256 differs",)).held
-    assert not tried("refused", passed, refusal="promote: no such key", meant_for=("sha256 differs",)).held
+    assert tried("refused", passed, refusal="promote: sha256 differs", meant_words="sha256 differs").held
+    assert not tried("refused", passed, refusal="promote: no such key", meant_words="sha256 differs").held
+    assert not tried("refused", passed, refusal="promote: auc is not asked", meant_gate="auc").held
     assert not tried("refused", None).held  # nobody says why
 
 

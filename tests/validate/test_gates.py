@@ -175,3 +175,30 @@ def test_four_times_the_history_halves_the_distance() -> None:
     )  # fmt: skip
     assert times_needed(gate, 100) in {401, 402}  # 0.08 must shrink to below 0.04
     assert times_needed(gate.model_copy(update={"outcome": "fail"}), 100) is None
+
+
+def test_a_gate_can_ask_for_more_or_fewer_decision_times_than_the_judge(make_zone) -> None:
+    gates = (
+        GateConfig(metric="auc", bound=0.5, min_timestamps=40),
+        GateConfig(metric="log_loss_skill", bound=0.0),
+        GateConfig(metric="precision_lift", bound=0.0, min_timestamps=300),
+    )
+    config = JudgeConfig(gates=gates, bootstrap_samples=200)
+    answers = ask(make_zone(skill=0.6, num_times=50), config)
+    assert answers["auc"].outcome == "pass"
+    assert "50 decision times (400 rows); at least 60 times are needed" in answers["log_loss_skill"].reason
+    assert "at least 300 times are needed" in answers["precision_lift"].reason
+    assert answers["verdict"] == "insufficient evidence"
+    few = ask(make_zone(skill=0.6, num_times=39), config)
+    assert {few[gate.metric].outcome for gate in gates} == {"insufficient evidence"}
+
+
+def test_the_times_of_a_gate_count_for_what_it_has_in_common_with_the_champion(make_zone) -> None:
+    predictions = make_zone(skill=0.35)
+    tail = predictions.timestamp >= np.unique(predictions.timestamp)[200]
+    gate = GateConfig(metric="champion_log_loss", bound=0.005, side="below", min_timestamps=50)
+    config = JudgeConfig(gates=(gate,), bootstrap_samples=200)
+    assert ask(predictions, config, champion=cut(predictions, tail))["champion_log_loss"].outcome == "pass"
+    config = JudgeConfig(gates=(gate.model_copy(update={"min_timestamps": 51}),), bootstrap_samples=200)
+    answer = ask(predictions, config, champion=cut(predictions, tail))["champion_log_loss"]
+    assert answer.outcome == "insufficient evidence"

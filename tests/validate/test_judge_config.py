@@ -23,6 +23,7 @@ def test_one_side_pays_commission_and_slippage() -> None:
         ({"confidence": 0.4}, "confidence"),
         ({"bootstrap_samples": 3}, "bootstrap_samples"),
         ({"costs": {"commission": -0.1}}, "costs.commission"),
+        ({"gates": [{"metric": "auc", "bound": 0.5, "min_timestamps": 0}]}, "gates.0.min_timestamps"),
         ({"min_signal": 5}, "min_signal: unknown key"),
     ],
 )

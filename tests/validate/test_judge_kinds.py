@@ -24,7 +24,7 @@ def run_judge(bench, config: JudgeConfig, zones: dict) -> tuple[Verdict, Page]:
 
 @pytest.fixture
 def class_zones(make_classes) -> dict:
-    return {"test": make_classes(), "train": make_classes(num_times=600, seed=4)}
+    return {"test": make_classes(num_times=700), "train": make_classes(num_times=600, seed=4)}
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_classes_get_a_signed_pass_with_their_metrics(bench, class_zones) -> Non
     assert value["test_accuracy"] == pytest.approx((said == table.label).mean(), abs=1e-12)
     assert 0.5 < value["test_f1_macro"] < 0.7
     assert value["rows.choppy"] == np.count_nonzero(table.label == 3)
-    assert sum(number for name, number in value.items() if name.startswith("confusion.")) == 400
+    assert sum(number for name, number in value.items() if name.startswith("confusion.")) == 700
     assert value["confusion.choppy.high_vol_panic"] == np.count_nonzero((table.label == 3) & (said == 4))
     assert value["log_loss"] < min(value["transition_log_loss"], value["frequency_log_loss"])
     assert {item.zone for item in verdict.metrics.values()} == {"test"}
@@ -63,7 +63,7 @@ def test_names_of_classes_are_escaped(bench, class_zones) -> None:
     names = ("a", "b", "c", "d", evil)
     _, page = run_judge(bench, CLASSES, {key: replace(table, classes=names) for key, table in class_zones.items()})
     assert "script" not in {tag for tag, _ in page.tags}
-    assert page.text.count(evil) == 4  # lane, row and column of the matrix, row of the table
+    assert page.text.count(evil) == 6  # lane, row and column of the matrix, two tables, the gate of the regimes
 
 
 def test_a_long_history_of_classes_does_not_make_a_heavy_page(bench, make_classes) -> None:
@@ -85,7 +85,7 @@ def test_a_class_that_hardly_comes_still_gets_its_numbers_and_its_name(bench, cl
     table.label[table.label == 4] = 2
     verdict, page = run_judge(bench, CLASSES, class_zones)
     assert verdict.verdict == "insufficient evidence"
-    assert "high_vol_panic on 0 of 400; at least 20 of each are needed" in verdict.reason
+    assert "high_vol_panic on 0 of 700; at least 20 of each are needed" in verdict.reason
     assert verdict.metrics["recall.high_vol_panic"].value is None
     assert verdict.metrics["test_accuracy"].value > 0.3
     assert "What came and what it said" in page.text
@@ -106,7 +106,9 @@ def test_broken_numbers_of_the_training_zone_fail_the_gate_that_needs_them(bench
     verdict, _ = run_judge(bench, CLASSES, class_zones)
     assert verdict.verdict == "fail"
     assert verdict.metrics["transition_log_loss"].value is None
-    assert [gate.metric for gate in verdict.gates if gate.outcome == "fail"] == ["class_log_loss_skill"]
+    assert [gate.metric for gate in verdict.gates if gate.outcome == "fail"] == [
+        "class_log_loss_skill", "deflated_skill", "worst_regime", "planted_control",
+    ]  # fmt: skip
 
 
 def test_scores_that_never_vary_still_draw(bench, score_zones) -> None:

@@ -4,6 +4,7 @@ from sklearn.metrics import log_loss, precision_score, roc_auc_score
 
 from components.core.judge import CostConfig, JudgeConfig
 from components.trading.backtest import backtest
+from components.trading.statistics import placements
 from components.validate import measures
 from components.validate.zone import Zone
 
@@ -90,3 +91,13 @@ def test_the_placebo_shifts_a_ragged_panel_within_each_symbol(make_zone) -> None
     zone = Zone(make_zone(skill=0.4))
     kept = np.flatnonzero(np.random.default_rng(1).random(zone.num_rows) > 0.2)
     assert measures.placebo(zone.rows(kept), level=0.05, seed=0).value < 0.02
+
+
+def test_placements_by_hand_and_their_means_are_the_auc() -> None:
+    label = np.array([1.0, 0.0, 1.0, 0.0, 0.0])
+    score = np.array([0.9, 0.5, 0.5, 0.1, 0.7])
+    # 0.9 is above all three 0s, 0.5 above one and level with one; of the two 1s, 0.5 is below one and level with one.
+    np.testing.assert_allclose(placements(label, score), [1.0, 0.75, 0.5, 1.0, 0.5], rtol=1e-15)
+    assert placements(label, score)[label == 1].mean() == pytest.approx(roc_auc_score(label, score), abs=1e-15)
+    assert placements(label, score)[label == 0].mean() == pytest.approx(roc_auc_score(label, score), abs=1e-15)
+    assert np.isnan(placements(np.ones(2), score[:2])).all()
