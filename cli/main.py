@@ -21,6 +21,7 @@ COMMANDS = {
     "config": ("cli.config", "Show recipes and every setting with its default."),
     "compile": ("cli.compile", "Compile the pipelines, or check that the committed ones are up to date."),
     "probe": ("cli.probe", "Look for data and features that lie: look-ahead, restated pasts, shifted labels."),
+    "gates": ("cli.gates", "Judge the judge: plant bad models, count how often noise passes."),
     "setup-test": ("cli.setup_test", "One real batch through a family: device, rows, windows, success."),
     "doctor": ("cli.doctor", "Check the installation; name the remedy for what is missing."),
     "promises": ("cli.promises", "List the promises that no test carries yet."),
