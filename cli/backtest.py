@@ -125,6 +125,9 @@ def _candles(panel: BarPanel, start: datetime) -> Candles:
         values = np.full((len(names), len(calendar)), np.nan)
         values[code[inside], place] = getattr(panel.candles, name)[panel.row, panel.column][inside]
         prices[name] = values
+    # Adjusting rounds: a close that was the low may come to lie a bit below it. The reader has checked the bars.
+    prices["low"] = np.minimum.reduce([prices[name] for name in ("open", "low", "close")])
+    prices["high"] = np.maximum.reduce([prices[name] for name in ("open", "high", "close")])
     return Candles(tuple(str(name) for name in names), calendar, **prices)
 
 
