@@ -22,7 +22,7 @@ def lineage(pipeline: str, version: int | None, dataset: str, root: Workspace) -
     _, promotion = chosen(root, pipeline, dataset, version)
     broken: list[str] = []
     for link in walk(root, promotion):
-        click.echo(f"{'BAD' if link.broken else 'ok '} {link.name:<9} {link.digest:<64}")
+        click.echo(f"{'BAD' if link.broken else 'ok '} {link.name:<9} {link.digest}".rstrip())
         click.echo(f"              {link.note}")
         broken += [link.name] if link.broken else []
     if broken:

@@ -12,6 +12,7 @@ COMMANDS = {
     "run": ("cli.run", "Train a family, or let its champion predict, on this machine, start to finish."),
     "monthly": ("cli.monthly", "Train regime and health on fresh data, judge both, publish the champions."),
     "train": ("cli.train", "Train one model from a parquet file of ready features, without a judge."),
+    "backtest": ("cli.backtest", "Trade a model's signals over bars, with costs, stops and limits."),
     "champion": ("cli.champion", "Show which model serves, and since when."),
     "card": ("cli.card", "Print the model card of a version, or of what a run judged."),
     "rollback": ("cli.champion", "Return to the champion before this one."),

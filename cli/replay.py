@@ -35,7 +35,7 @@ def replay(pipeline: str, version: int | None, dataset: str, root: Workspace) ->
 def _tell(found: Replay) -> None:
     recorded = found.recorded
     champion = recorded.champion_digest
-    click.echo(f"\nbars      {recorded.snapshot_digest[:12]}")
+    click.echo(f"bars      {recorded.snapshot_digest[:12]}")
     click.echo(f"examples  {recorded.examples_digest[:12]}  {'made again, the same' if found.again else 'DIFFER'}")
     click.echo(f"bundle    {recorded.bundle_digest[:12]}")
     click.echo(f"champion  {champion[:12] if champion else 'none then'}")

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and checked before they are believed."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -16,6 +17,8 @@ from typing import IO, Any
 from components.core.errors import ArtifactError, BusyError, DataError
 
 SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,11}(?:[.\-][A-Z0-9]{1,4})?", re.ASCII)
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def canonical_json(value: object) -> str:
@@ -125,6 +128,36 @@ def fresh_folder(path: Path) -> Generator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def room(folder: Path) -> Generator[None]:
+    """Say in words if the disk below ``folder`` is full, where what is there is left as it was.
+
+    Raises:
+        ArtifactError: If it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise ArtifactError(
+            f"{folder}: no room to write ({error.strerror}); what is there is as it was. "
+            "Free some space, then run again"
+        ) from None
+
+
+def copy_files(source: Path, folder: Path) -> None:
+    """Copy every file below ``source`` into ``folder``; links are left out.
+
+    Unlike ``shutil.copytree`` it ends with the error of the first file that cannot be copied, such as a full disk.
+    """
+    for path in sorted(source.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            target = folder / path.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target)
 
 
 def _locked(handle: int) -> bool:

@@ -6,11 +6,8 @@ ingest that dies anywhere before leaves the history as it was.
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownParameterType=false
 # pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
-import contextlib
-import errno
 import logging
-import shutil
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.core.errors import ArtifactError, DataError
-from components.core.files import file_lock, fresh_folder
+from components.core.files import copy_files, file_lock, fresh_folder, room
 from components.core.ledger import Ledger
 from components.market.bars import SCHEMA, Bars
 from components.market.companion_changes import companion_changes
@@ -30,7 +27,6 @@ from components.market.snapshot import read_later, read_snapshot, write_snapshot
 log = logging.getLogger(__name__)
 
 LOCK_WAIT_S: Final = 600.0
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -104,26 +100,13 @@ class History:
             if target.exists():
                 target.rename(_free(target))
             with fresh_folder(target) as folder:
-                shutil.copytree(snapshot, folder, dirs_exist_ok=True)
+                copy_files(snapshot, folder)
         entries = self.ledger.read()
         facts = {key: manifest[key] for key in ("digest", "asof", "interval", "bar_seconds", "rows", "first", "last")}
         entry = {**facts, "symbols": sorted(symbols)}
         if not entries or any(entries[-1].get(key) != value for key, value in entry.items()):
             entry["created"] = created.astimezone(UTC).isoformat()
             self.ledger.append(entry, expect=len(entries))
-
-
-@contextlib.contextmanager
-def _room(folder: Path) -> Generator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise ArtifactError(
-            f"{folder}: no room to write ({error.strerror}); the snapshots there are as they were. "
-            "Free some space, then run again"
-        ) from None
 
 
 def _holds_some(held: Sequence[str], symbols: Sequence[str]) -> bool:
@@ -177,7 +160,7 @@ def append_snapshot(
         ArtifactError: If the history is damaged beyond use, or the disk is full.
         BusyError: If another ingest holds the dataset for too long.
     """
-    with _room(history.folder), file_lock(history.folder / "lock", f"ingest {dataset}", wait_s=LOCK_WAIT_S):
+    with room(history.folder), file_lock(history.folder / "lock", f"ingest {dataset}", wait_s=LOCK_WAIT_S):
         found = history.previous(bars, symbols=symbols, asof=asof)
         later, notes = SCHEMA.empty_table(), dict[str, Any]()
         if found is not None:

@@ -9,7 +9,7 @@ from components.core import registry
 from components.core.bundle import Bundle
 from components.core.clock import Clock
 from components.core.errors import LedgerRaceError, PromotionRefusedError
-from components.core.files import file_lock, fresh_folder, read_json, write_json
+from components.core.files import copy_files, file_lock, fresh_folder, read_json, room, write_json
 from components.core.registry import ModelHistory
 from components.core.run_context import open_run
 from components.core.verdict import VERDICT, Verdict, read_verified
@@ -30,7 +30,7 @@ def enter(
     once.
 
     Raises:
-        ArtifactError: If bundle or verdict are damaged, or there is no key to verify with.
+        ArtifactError: If bundle or verdict are damaged, there is no key to verify with, or the disk is full.
         PromotionRefusedError: If the verdict is no pass, was altered, is for something else or does not stand up to
             its own numbers, or its judge asks less than the family demands.
         LedgerRaceError: If anything was promoted or rolled back after the bundle was judged.
@@ -40,7 +40,8 @@ def enter(
     check_passed(verdict)
     if lacking := shortfalls(verdict):
         raise PromotionRefusedError(_weaker(lacking, family))
-    with file_lock(workspace.model(family, dataset) / LOCK, f"run {run_key}", wait_s=LOCK_WAIT_S):
+    model = workspace.model(family, dataset)
+    with room(model), file_lock(model / LOCK, f"run {run_key}", wait_s=LOCK_WAIT_S):
         before = registry.history(workspace, family, dataset)
         champion = before.champion
         if champion and champion.bundle == bundle.digest and champion.evidence.exists():
@@ -48,7 +49,7 @@ def enter(
         _refuse_outdated(before, verdict)
         version = 1 + len(before.promoted)
         name = f"v{version}-{bundle.digest[:12]}"
-        _copy(bundle, judged, workspace.model(family, dataset) / name, verdict, workspace.verify_key)
+        _copy(bundle, judged, model / name, verdict, workspace.verify_key)
         entry: dict[str, Any] = {
             "action": registry.PROMOTE,
             "version": version,
@@ -87,10 +88,10 @@ def _copy(bundle: Bundle, judged: Path, target: Path, verdict: Verdict, verify_k
     for litter in target.parent.glob(".v*.tmp"):  # of a promotion that was killed; the lock is ours
         shutil.rmtree(litter)
     with fresh_folder(target) as folder:
-        shutil.copytree(bundle.folder, folder, dirs_exist_ok=True)
+        copy_files(bundle.folder, folder)
         bundles.load(folder, expect=bundle.digest)
     with fresh_folder(target.with_name(f"{target.name}.evidence")) as folder:
-        shutil.copytree(judged, folder, dirs_exist_ok=True)
+        copy_files(judged, folder)
         if read_verified(folder / VERDICT, verify_key) != verdict:
             raise PromotionRefusedError(f"{judged / VERDICT}: was replaced while it was read. Judge the bundle again")
 

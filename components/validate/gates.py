@@ -69,7 +69,8 @@ def evaluate(
     """
     needs = {CHAMPION_METRICS: champion, SERVED_METRICS: parity, CAUSAL_METRICS: causality}
     left_out = {metric for metrics, needed in needs.items() if needed is None for metric in metrics}
-    gates = [gate for gate in config.gates if gate.zone == of and gate.metric not in left_out]
+    gates = tuple(gate for gate in config.gates if gate.zone == of and gate.metric not in left_out)
+    config = config.model_copy(update={"gates": gates})
     kind = kind_of(predictions)
     zone = kind.zone(predictions)
     if broken := zone.defect():

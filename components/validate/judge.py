@@ -27,6 +27,7 @@ from components.validate.causality import answer_causality, feature_causality
 from components.validate.gates import evaluate, overall
 from components.validate.holdout import Opening, ask_holdout
 from components.validate.kinds import Kind, Table, kind_asked, kind_of
+from components.validate.measures import Measured
 from components.validate.parity import parity
 from components.validate.published import publish
 from components.validate.sections import Findings
@@ -99,7 +100,7 @@ def weigh(
     zone = heard.zone
     evidence = heard.kind.evidence(zone, heard.past_zone, config, bars_per_year=float(manifest["bars_per_year"]))
     worth = None
-    if not zone.defect() and zone.num_rows:
+    if not zone.defect() and isinstance(same, Measured):
         worth = attribute(bundle, examples, zone=TEST, seed=config.seed, threads=threads)
     outcome = overall(results)
     verdict = Verdict(

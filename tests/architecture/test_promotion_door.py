@@ -35,7 +35,7 @@ def breaches(top: Path) -> list[str]:
             found.append(f"{name}: opens the ledger of promotions")
         if "Ledger" in names and name not in LEDGERS:
             found.append(f"{name}: makes a ledger of its own")
-        writes = any(call == "append" and "expect" in keywords for call, keywords in calls)
+        writes = any(call == "append" and "expect" in keywords for call, keywords in calls) or "append_if" in names
         if writes and "promotions" in names and name != DOOR:
             found.append(f"{name}: writes to the ledger of promotions")
         if {"set_registered_model_alias", "delete_registered_model_alias"} & names and name not in ALIASES:
@@ -61,6 +61,7 @@ def test_the_door_itself_asks_for_the_signed_verdict_before_it_writes(top: Path)
     ("line", "words"),
     [
         ("workspace.promotions('f', 'd').append({}, expect=0)", "writes to the ledger"),
+        ("workspace.promotions('f', 'd').append_if(lambda entries: {})", "writes to the ledger"),
         ("workspace.promotions('f', 'd').read()", "opens the ledger"),
         ("Ledger(root / 'ledger' / 'promotions').append({}, expect=0)", "a ledger of its own"),
         ("client.set_registered_model_alias('m', 'champion', '1')", "moves an alias"),

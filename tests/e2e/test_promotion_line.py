@@ -25,6 +25,13 @@ def test_the_planted_signal_is_promoted_once_and_can_be_rolled_back(tmp_path_fac
     assert line.facts("two", "train")["digest"] == line.facts("one", "train")["digest"]
     assert line.facts("two", "promote")["outcome"] == "unchanged"
     assert len(line.ledger("promotions")) == 1
+    past = line.qf("lineage", "price-action")
+    assert past.returncode == 0, past.stdout + past.stderr
+    assert line.facts("one", "train")["digest"] in past.stdout
+    again = line.qf("replay", "price-action", "1")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "largest difference 0\n" in again.stdout
+    assert "pass, the same again" in again.stdout
     refused = line.qf("rollback", "price-action")
     assert refused.returncode == 65
     assert "no earlier champion" in refused.stderr

@@ -287,7 +287,7 @@ def test_a_full_disk_is_one_named_error_and_goes_on_when_there_is_room(tmp_path:
         check=False,
     )  # fmt: skip
     assert result.returncode == ArtifactError.exit_code, result.stderr
-    assert "no room to write (No space left on device); the snapshots there are as they were" in result.stderr
+    assert "no room to write (No space left on device); what is there is as it was" in result.stderr
     for name, rows in (("full", [10]), ("freed", [10, 300])):
         (tmp_path / name / "snapshots").mkdir()
         shutil.move(tmp_path / name / DATASET, tmp_path / name / "snapshots" / DATASET)

@@ -1,6 +1,7 @@
 """Promoters in processes of their own: some race each other, some are told to die on the way."""
 
 import os
+import resource
 import signal
 import sys
 import warnings
@@ -12,8 +13,9 @@ from types import FrameType
 
 from judged import lay_down, make_bundle, make_verdict
 
+from components.core import bundle as bundles
 from components.core import registry
-from components.core.errors import LedgerRaceError
+from components.core.errors import ArtifactError, LedgerRaceError
 from components.core.workspace import Workspace
 from components.promote.promotion import enter, promote, roll_back
 
@@ -44,6 +46,16 @@ def race(root: str, folder: Path, number: int, rounds: int, gate: Barrier, tell:
             tell((turn, number, str(error)))
         else:
             tell((turn, number, ""))
+
+
+def enter_on_a_full_disk(root: str, bundle: str, judged: str, tell: Callable[[str], None]) -> None:
+    """Promote where no file may grow beyond 100 bytes, and tell what went wrong."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+    loaded = bundles.load(Path(bundle))
+    try:
+        enter(Workspace.at(root), loaded, Path(judged), dataset=DATASET, run_key="k", clock=clock)
+    except ArtifactError as error:
+        tell(str(error))
 
 
 def die_at(fatal: int, root: str) -> None:

@@ -177,6 +177,19 @@ def test_a_rollback_killed_at_any_write_is_done_or_not_and_the_rest_follows(
     assert lengths == {2, 3}
 
 
+def test_a_full_disk_is_named_and_leaves_the_champion(
+    template: Path, tmp_path: Path, processes: ForkServerContext
+) -> None:
+    workspace, told = restored(template, tmp_path / "root"), processes.SimpleQueue()
+    paths = (str(workspace.root), str(template / "bundle-2"), str(template / "judged-2"))
+    child = processes.Process(target=promoter.enter_on_a_full_disk, args=(*paths, told.put))
+    child.start()
+    assert ended(child)
+    assert "no room to write" in told.get()
+    assert unbroken(workspace).length == 1
+    agreed(workspace)
+
+
 def test_a_promoter_killed_at_a_random_moment_leaves_all_in_agreement_after_the_next_run(
     template: Path, tmp_path: Path, processes: ForkServerContext
 ) -> None:
