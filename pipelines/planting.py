@@ -170,7 +170,7 @@ PLANTS: Final = (
     Plant(name="constant", story="it says the same of every window", dataset=PLANTED, bundle=_constant),
     Plant(name="overfit", story="it knows training windows of noise by heart", dataset=NOISE, bundle=_by_heart),
     Plant(name="best of many", story=f"the luckiest of {NUM_SEARCHES} on the test zone of noise", dataset=NOISE,
-          bundle=_best_of_many),
+          bundle=_best_of_many, meant_gate="deflated_sharpe"),
     Plant(name="another graph", story="its served graph is not its network", dataset=PLANTED,
           bundle=_another_graph, meant_gate="export_parity"),
     Plant(name="not a number", story="one weight is NaN", dataset=PLANTED, bundle=_undefined,
