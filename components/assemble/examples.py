@@ -166,6 +166,7 @@ def describe(examples: pd.DataFrame, member: Family, data: DataConfig, source: d
         "horizon": data.horizon,
         "embargo_bars": data.embargo_bars,
         "purge": "windows and labels lie inside one zone; before the holdout, returns too",
+        "lookahead": source.get("lookahead"),
         "zones": zones,
         **labeller_of(member).facts,
     }

@@ -52,6 +52,16 @@ class Output:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Truth:
+    """Two synthetic markets by which the gates are calibrated, as sources without a seed."""
+
+    planted: str
+    """What the family's model can learn is in it."""
+    noise: str
+    """Nobody can know anything of what is asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Family:
     """A model family: its settings, what it reads, and where its heavy modules are."""
 
@@ -69,6 +79,8 @@ class Family:
     """The labeller of its examples, one of ``components/assemble/labellers.py``."""
     outputs: tuple[Output, ...] = ()
     """What it serves, in the order of its graph's outputs; a family without any has no scoring pipeline."""
+    truth: Truth | None = None
+    """Without it the gates cannot be calibrated on this family; with it there is a recipe ``calibration``."""
     default_recipe: str = "daily"
     parallel: bool = False
     """Whether several processes can train it together."""

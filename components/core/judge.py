@@ -15,10 +15,13 @@ Metric = Literal[
     # of a score
     "score_error_skill", "score_correlation", "reconstruction_mse",
     # of several
-    "deflated_skill", "worst_regime", "planted_control", "export_parity", "placebo", "champion_log_loss",
-    "champion_score_error",
+    "deflated_skill", "worst_regime", "planted_control", "export_parity", "placebo", "feature_causality",
+    "answer_causality", "champion_log_loss", "champion_score_error",
 ]  # fmt: skip
 """What a gate can ask about; ``components/validate/kinds.py`` names the module that says how each is computed."""
+
+CAUSAL_METRICS = frozenset({"feature_causality", "answer_causality"})
+"""Asked by who has the examples, not a table of predictions alone."""
 
 CHAMPION_METRICS = frozenset({"champion_log_loss", "champion_score_error"})
 """Asked only if there is a champion."""
@@ -69,8 +72,13 @@ _OF_ALL = (
     GateConfig(metric="planted_control", bound=0.8),
     GateConfig(metric="export_parity", bound=1e-4, side="below"),
     GateConfig(metric="placebo", bound=0.05, side="below"),
+    GateConfig(metric="feature_causality", bound=0.0, side="below"),
+    GateConfig(metric="answer_causality", bound=1e-5, side="below"),
 )
-"""More than four of five planted models are found; what is served is what is judged; skill is gone in shuffled time."""
+"""More than four of five planted models are found; what is served is what is judged; skill is gone in shuffled time.
+
+And no feature is made of what came later, no answer moves with it; 1e-5 is what batches round away.
+"""
 
 DEFAULT_GATES = (
     GateConfig(metric="precision_lift", bound=0.0),

@@ -4,7 +4,7 @@
 
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,26 @@ import pyarrow.parquet as pq
 from components.core.files import fresh_folder, sha256_of, write_json
 from components.core.lineage import SNAPSHOT, carry, features_digest
 from components.core.run_context import open_run
+from components.features.foresight import foresight
 from components.features.market_tables import companion_tables
-from components.features.tables import bar_panel
+from components.features.tables import Tables, bar_panel, feature_tables
 from components.features.versions import feature_versions
 from components.market.snapshot import read_later, read_snapshot
 from feature_repo.place import Place, project_of
 from feature_repo.store import apply, materialize, open_store
 
 
-def write_features(tables: Iterable[tuple[str, pa.Table]], snapshot: dict[str, Any], out: Path) -> dict[str, Any]:
-    """Write one parquet file per feature view and their manifest to ``out``; return the manifest."""
+def write_features(
+    tables: Iterable[tuple[str, pa.Table]],
+    snapshot: dict[str, Any],
+    out: Path,
+    *,
+    lookahead: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write one parquet file per feature view and their manifest to ``out``; return the manifest.
+
+    ``lookahead`` is what ``foresight`` says of the code that made the tables; without it no model of them passes.
+    """
     with fresh_folder(out) as folder:
         files: dict[str, str] = {}
         moments: list[datetime] = []
@@ -41,6 +51,7 @@ def write_features(tables: Iterable[tuple[str, pa.Table]], snapshot: dict[str, A
             "snapshot_digest": snapshot["digest"],
             "snapshot_seal": snapshot.get("seal"),
             "files": files,
+            "lookahead": lookahead,
             "known": [moment.isoformat() for moment in (min(moments), max(moments))],
         }
         manifest["digest"] = features_digest(manifest)
@@ -48,17 +59,21 @@ def write_features(tables: Iterable[tuple[str, pa.Table]], snapshot: dict[str, A
     return manifest
 
 
-def features_of(snapshot: Path, out: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def features_of(snapshot: Path, out: Path, *, tables: Tables = feature_tables) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write the features of a snapshot to ``out``, registered nowhere; return their manifest and what there is to say.
+
+    ``tables`` makes those of the bars; whether it sees the future is in the manifest.
 
     Raises:
         ArtifactError: If a file of the snapshot is missing or altered.
     """
     bars, facts = read_snapshot(snapshot)
     later, panel = read_later(snapshot), bar_panel(bars)
-    versions = feature_versions(panel, bars, later, interval=facts["interval"], bar_seconds=facts["bar_seconds"])
+    form = {"interval": facts["interval"], "bar_seconds": facts["bar_seconds"]}
+    versions = feature_versions(panel, bars, later, **form, tables=tables)
     companions = companion_tables(snapshot, panel, facts["interval"])
-    manifest = write_features(itertools.chain(versions, companions), facts, out)
+    seen = foresight(bars, facts["interval"], tables=tables)
+    manifest = write_features(itertools.chain(versions, companions), facts, out, lookahead=seen)
     carry(snapshot, SNAPSHOT, out)
     said = {"rows": bars.num_rows, "corrections": later.num_rows, "benchmark": panel.benchmark_name}
     return manifest, {"digest": manifest["digest"], **said}
@@ -68,6 +83,8 @@ def build_features(snapshot: str, *, out: str, root: str, run_key: str) -> dict[
     """Write the features to ``out``, register and materialize them; return their facts."""
     with open_run("features", root=root, run_key=run_key) as run:
         manifest, facts = features_of(Path(snapshot), Path(out))
+        for finding in manifest["lookahead"]["findings"]:
+            run.log.warning("%s", finding["problem"])
         place = Place.of(run.workspace.feast, os.environ)
         store = open_store(place, project_of(manifest["dataset"]))
         registered = apply(store, place, Path(out))

@@ -2,7 +2,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -46,6 +46,10 @@ class BarPanel:
     benchmark: Array
     """[symbol, bar]: the benchmark's adjusted close as of each bar."""
     benchmark_name: str
+
+
+Tables = Callable[[BarPanel, Interval], Iterable[tuple[str, pa.Table]]]
+"""What makes the rows of each view that the bars of an interval have features for, such as ``feature_tables``."""
 
 
 def bar_panel(bars: pa.Table) -> BarPanel:

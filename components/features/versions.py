@@ -7,28 +7,34 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from components.features.tables import BarPanel, bar_panel, feature_tables
+from components.features.tables import BarPanel, Tables, bar_panel, feature_tables
 from components.market.bars import SCHEMA, Interval, completion
 from components.market.increment import newest
 from components.market.knowledge import KEYS, recorded
 
 
 def feature_versions(
-    panel: BarPanel, bars: pa.Table, later: pa.Table, *, interval: Interval, bar_seconds: int
+    panel: BarPanel,
+    bars: pa.Table,
+    later: pa.Table,
+    *,
+    interval: Interval,
+    bar_seconds: int,
+    tables: Tables = feature_tables,
 ) -> Iterator[tuple[str, pa.Table]]:
     """Yield the name of each view that the bars have features for, and its rows in all versions.
 
     ``panel`` is that of ``bars``; ``later`` holds versions of bars that became known after them
     (``increment.merged``). For a bar and a time, the newest version with ``created`` by then is what
     the bars known then give; one that equals the version before it is not repeated. Without later
-    versions, these are the ``feature_tables``.
+    versions, these are what ``tables`` gives.
     """
     if not later.num_rows:
-        yield from feature_tables(panel, interval)
+        yield from tables(panel, interval)
         return
-    history = before = dict(feature_tables(panel, interval))
+    history = before = dict(tables(panel, interval))
     for at, world in _worlds(bars, later, completion(interval, bar_seconds)):
-        after = dict(feature_tables(bar_panel(world), interval))
+        after = dict(tables(bar_panel(world), interval))
         history = {view: recorded(history[view], before[view], table, at) for view, table in after.items()}
         before = after
     for view, table in history.items():

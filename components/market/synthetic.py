@@ -36,8 +36,7 @@ LEAVE: Final = (0.01, 0.04)
 """Chance per day of leaving the calm and the turbulent regime; 80 % of days are calm."""
 FREEDOM: Final = 5
 """Degrees of freedom of the shocks, which are scaled to unit variance."""
-SIGNAL_MEMORY: Final = 0.5 ** (1 / 20)
-"""The signal's autocorrelation from day to day: a half-life of 20 days."""
+MAX_HALF_LIFE: Final = 1_000
 SHARED: Final = 0.25
 """Share of the common factor in the variance of a shock."""
 
@@ -56,6 +55,10 @@ class MarketSpec:
     seed: int = 7
     strength: float = 0.35
     """Part of a day's volatility that one standard deviation of the signal moves the next day; 0 in ``noise``."""
+    half_life: int = 20
+    """Days after which half of the signal is left. 250 is a drift that outlasts a quarter."""
+    steady: int = 0
+    """1 keeps the calm volatility for ever: what is left of noise says nothing of any later month."""
     end: date = date(2024, 12, 31)
     """Last day; the sessions are the business days up to it."""
     options: int = 0
@@ -84,11 +87,12 @@ def _regimes(rng: np.random.Generator, days: int) -> npt.NDArray[np.int64]:
     return regime
 
 
-def _signal(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
+def _signal(rng: np.random.Generator, shape: tuple[int, int], half_life: int) -> Floats:
     signal: Floats = rng.standard_normal(shape)
-    innovation = float(np.sqrt(1 - SIGNAL_MEMORY**2))
+    memory = 0.5 ** (1 / half_life)
+    innovation = float(np.sqrt(1 - memory**2))
     for day in range(1, shape[0]):
-        signal[day] = SIGNAL_MEMORY * signal[day - 1] + innovation * signal[day]
+        signal[day] = memory * signal[day - 1] + innovation * signal[day]
     return signal
 
 
@@ -103,8 +107,8 @@ def _draw(spec: MarketSpec) -> _Draws:
     rng = np.random.Generator(np.random.PCG64(spec.seed))
     shape = (spec.days, spec.symbols)
     return _Draws(
-        signal=_signal(rng, shape),
-        sigma=np.array(SIGMA)[_regimes(rng, spec.days)][:, None],
+        signal=_signal(rng, shape, spec.half_life),
+        sigma=np.array(SIGMA)[(1 - spec.steady) * _regimes(rng, spec.days)][:, None],
         shock=_shocks(rng, shape),
         gap=rng.standard_normal(shape),
         up_wick=np.abs(rng.standard_normal(shape)),
@@ -189,6 +193,8 @@ def parse_source(source: str) -> MarketSpec:
         days=days,
         seed=_whole(source, values, "seed", MarketSpec.seed, low=0, high=2**63 - 1),
         strength=strength,
+        half_life=_whole(source, values, "half_life", MarketSpec.half_life, low=1, high=MAX_HALF_LIFE),
+        steady=_whole(source, values, "steady", MarketSpec.steady, low=0, high=1),
         end=_day(source, values, "end", MarketSpec.end),
         options=_whole(source, values, "options", MarketSpec.options, low=0, high=days),
     )
@@ -206,7 +212,7 @@ def _split(source: str) -> SplitResult:
 
 
 def _query(source: str, parts: SplitResult) -> dict[str, str]:
-    keys = ("symbols", "days", "seed", "strength", "end", "options")
+    keys = ("symbols", "days", "seed", "strength", "half_life", "steady", "end", "options")
     values: dict[str, str] = {}
     for key, value in parse_qsl(parts.query, keep_blank_values=True):
         if key not in keys:

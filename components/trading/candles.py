@@ -49,11 +49,13 @@ class Candles:
                 f"{self.timestamp[back[0] + 1]} does not come after {self.timestamp[back[0]]}",
                 file="bars", row=int(back[0]) + 2, column="timestamp", remedy="Sort the bars and drop repeats",
             )  # fmt: skip
-        # One comparison finds NaN too: nothing is above or below it.
-        top = np.maximum(self.open, self.close)
-        sound = (self.low > 0) & (self.low <= np.minimum(self.open, self.close)) & (self.high >= top)
-        sound &= np.isfinite(self.high)
-        if not sound.all():
+        # Asked so that a NaN is not sound either.
+        asked = (
+            self.low > 0, self.low <= self.open, self.low <= self.close,
+            self.high >= self.open, self.high >= self.close, self.high < np.inf,
+        )  # fmt: skip
+        if not all(sound.all() for sound in asked):
+            sound = np.logical_and.reduce(asked)
             symbol, bar = (int(place) for place in np.argwhere(~sound)[0])
             said = ", ".join(f"{name} {getattr(self, name)[symbol, bar]:g}" for name in _PRICES)
             raise DataError(

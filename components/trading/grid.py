@@ -105,7 +105,7 @@ def crossover(close: Array, fast: int, slow: int, *, below: float = 0.0) -> Arra
     signal = np.zeros(close.shape)
     if first <= num_bars:
         ended = total[:, first:]
-        means = [(ended - total[:, first - window : num_bars + 1 - window]) / window for window in (fast, slow)]
+        means = [(ended - total[:, first - size : num_bars + 1 - size]) * (1.0 / size) for size in (fast, slow)]
         signal[:, first - 1 :] = np.where(means[0] > means[1], 1.0, below)
     return signal
 

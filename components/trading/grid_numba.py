@@ -108,13 +108,18 @@ def _marked(
 
 
 @jit
+def _side(number: float) -> float:
+    return 1.0 * (number > 0) - 1.0 * (number < 0)
+
+
+@jit
 def _ordered(
     signal: float, quoted: float, held: tuple[float, float, float], free: bool, settings: Floats
 ) -> tuple[float, float, float, int]:
     """Return cash, shares, entry price and trades ended after the order of ``signal``, filled at ``quoted``."""
     cash, quantity, entry = held
     _, stake, cost, slippage, _, _ = settings
-    side = np.sign(signal)
+    side = _side(signal)
     ended = 0
     if quantity != 0 and side * quantity <= 0:
         cash += quantity * quoted - cost * abs(quantity) * quoted
@@ -125,7 +130,7 @@ def _ordered(
         if quantity * change < 0:
             ended += 1
         elif change != 0:
-            price = quoted * (1 + slippage * np.sign(change))
+            price = quoted * (1 + slippage * _side(change))
             entry = (quantity * entry + change * price) / (quantity + change) if quantity != 0 else price
         quantity += change
         cash -= change * quoted + cost * abs(change) * quoted
@@ -161,7 +166,7 @@ def simulate(
     quantity = entry = deepest = sum_squares = stopped = 0.0
     num_trades = 0
     for k in range(num_orders):
-        t, side = int(at[k]), np.sign(signals[k])
+        t, side = int(at[k]), _side(signals[k])
         end = at[k + 1] if k + 1 < num_orders else last + 1
         stopped = stopped if side == stopped else 0.0
         cash, quantity, entry, ended = _ordered(
@@ -237,12 +242,16 @@ def _crossings(fast: Floats, slow: Floats, span: tuple[int, int, bool], above: F
     crossed[bars : bars + 8] = 0
     for i in range(bars):
         crossed[i] = states[i] ^ later[i]
-    count = 0
+    words = 0
     for word, value in enumerate(crossed.view(np.uint64)[: (bars + 7) // 8]):
-        if value:  # most words are eight bars in which nothing crosses
-            for i in range(8 * word, 8 * word + 8):
-                at[count] = first + delay + i
-                count += crossed[i]
+        at[words] = word  # in most words of eight bars nothing crosses
+        words += value != 0
+    places = at[:words].copy()
+    count = 0
+    for word in places:
+        for i in range(8 * word, 8 * word + 8):
+            at[count] = first + delay + i
+            count += crossed[i]
     return count, int(states[0])
 
 
@@ -255,9 +264,10 @@ def averages(close: Floats, windows: Ints, lines: Floats) -> None:
         total[t + 1] = total[t] + close[t]
     for line in range(windows.size):
         window = windows[line]
-        row = lines[line]
-        for t in range(window - 1, bars):
-            row[t] = (total[t + 1] - total[t + 1 - window]) / window
+        share = 1.0 / window
+        ended, begun, row = total[window:], total[: bars + 1 - window], lines[line, window - 1 :]
+        for i in range(bars + 1 - window):
+            row[i] = (ended[i] - begun[i]) * share
 
 
 @jit

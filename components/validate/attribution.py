@@ -96,7 +96,7 @@ def attribute(bundle: Bundle, examples: Path, *, zone: str, seed: int, threads: 
     places = np.floor((np.arange(num) + rng.random(num)) * len(ends) / num).astype(np.intp)  # one of each stretch
     chosen, others = ends[places], ends[donors(ends, rng)[places]]
     unit, loss = loss_of(data)
-    own, foreign = (windows_of(data, picked, served.signature.window) for picked in (chosen, others))
+    own, foreign = (data.raw_windows(picked, served.signature.window) for picked in (chosen, others))
     said = said_of(served, own)
     label = data.label[chosen[:, 0], chosen[:, 1]]
     usual = loss(label, said)
@@ -114,8 +114,8 @@ def attribute(bundle: Bundle, examples: Path, *, zone: str, seed: int, threads: 
 def _explained(served: Served, data: Examples, ends: Ends, place: int, rng: np.random.Generator) -> Explanation:
     """Return why the model said what it said of the window at ``place``, beside other windows of the same symbol."""
     same = ends[ends[:, 0] == ends[place, 0]]
-    others = windows_of(data, rng.choice(same, NUM_DRAWS), served.signature.window)
-    window = windows_of(data, ends[[place]], served.signature.window)[0]
+    others = data.raw_windows(rng.choice(same, NUM_DRAWS), served.signature.window)
+    window = data.raw_windows(ends[[place]], served.signature.window)[0]
     return explain(served, data, ends[place], window, others=others, rng=rng)
 
 
@@ -146,11 +146,6 @@ def without_news(own: Windows, foreign: Windows) -> Iterator[Windows]:
         altered = own.copy()
         altered[:, :, feature] = foreign[:, :, feature]
         yield altered
-
-
-def windows_of(data: Examples, ends: Ends, window: int) -> Windows:
-    """Return the windows [n, time, feature] that end at ``ends`` (symbol, index of the last bar)."""
-    return data.panel.values[ends[:, 0, None], ends[:, 1, None] - np.arange(window)[::-1]]
 
 
 def summed(rows: Array, times: npt.NDArray[np.int64], rng: np.random.Generator) -> tuple[Array, Array, Array]:

@@ -56,7 +56,7 @@ def decision_figure(found: Explanation, which: str) -> str:
     )
     words = (
         f"{found.symbol} on {found.day}: {found.said.replace('_', ' ')} {found.value:.3f}, where {found.usual:.3f} is "
-        f"usual for it.{others}"
+        f"usual for it.{others} Whiskers are two standard errors over the windows compared with."
     )
     room = TWO_SIGMA * found.error[order]
     chart = bar_chart(

@@ -45,6 +45,9 @@ class Case(Generic[Z]):
     parity: Answer
     """How far what is served is from what is judged."""
 
+    causality: Mapping[Metric, Answer]
+    """Whether features and answers know what comes later, by metric."""
+
     def measure(self, quantity: Quantity) -> Measured:
         """Return the quantity with its bounds."""
         return self.histories.bounded(quantity)

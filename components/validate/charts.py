@@ -15,7 +15,7 @@ WIDTH, HEIGHT = 520, 300
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 28, 44
 _MAX_POINTS = 400
 _LANE, _BAR, _LANE_LEFT = 40, 14, 122
-_ROW, _NAME_LEFT = 22, 150
+_ROW, _LETTER = 22, 8.4  # of a name on a narrow page, in canvas units
 _SHORT_TICK = 5  # characters that fit when centred at the edge
 
 
@@ -250,8 +250,8 @@ def bar_chart(
 ) -> str:  # fmt: skip
     """Return one bar from zero for each name, top to bottom, with its interval as a whisker."""
     low, high = spread(values, lower, upper, np.zeros(1))
-    floor = TOP + _ROW * len(names)
-    across = Scale(low, high, _NAME_LEFT, WIDTH - RIGHT)
+    floor, left = TOP + _ROW * len(names), 16 + _LETTER * max(map(len, names))
+    across = Scale(low, high, left, WIDTH - RIGHT)
     ticks = number_ticks(across, 4)
     nothing = Scale(0.0, 1.0, floor, TOP)
     body = [_axes(across, nothing, x_label=x_label, x_ticks=ticks, y_text=lambda _: "", num_y=1)]
@@ -259,9 +259,9 @@ def bar_chart(
     body.append(f'<line class="level" x1="{zero:.1f}" x2="{zero:.1f}" y1="{TOP}" y2="{floor}"/>')
     for place, name in enumerate(names):
         y, end = TOP + _ROW * (place + 0.5), across(float(values[place]))
-        left, width = min(zero, end), abs(end - zero)
-        body.append(f'<text x="{_NAME_LEFT - 8}" y="{y + 4.5:g}" text-anchor="end">{escape(name)}</text>')
-        body.append(f'<rect class="bar" x="{left:.1f}" y="{y - 7:g}" width="{width:.1f}" height="14"/>')
+        start, width = min(zero, end), abs(end - zero)
+        body.append(f'<text x="{left - 8:g}" y="{y + 4.5:g}" text-anchor="end">{escape(name)}</text>')
+        body.append(f'<rect class="bar" x="{start:.1f}" y="{y - 7:g}" width="{width:.1f}" height="14"/>')
         reach = [across(float(edge)) for edge in (lower[place], upper[place])]
         body.append(f'<path class="reach" d="M{reach[0]:.1f} {y:g}H{reach[1]:.1f}M{reach[0]:.1f} {y - 4:g}v8'
                     f'M{reach[1]:.1f} {y - 4:g}v8"/>')  # fmt: skip

@@ -95,5 +95,7 @@ QUESTIONS: Questions = {
     "planted_control": lambda case, gate: controls.found(case, gate, planted(case)),
     "export_parity": lambda case, _: case.parity,
     "placebo": lambda case, gate: measures.placebo(case.zone, level=gate.bound, seed=case.config.seed),
+    "feature_causality": lambda case, _: case.causality["feature_causality"],
+    "answer_causality": lambda case, _: case.causality["answer_causality"],
     "champion_log_loss": lambda case, _: case.against_champion(measures.excess_loss),
 }

@@ -4,10 +4,12 @@ A number that is not finite fails its gate; too little history passes none.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from components.core.judge import (
+    CAUSAL_METRICS,
     CHAMPION_METRICS,
     CONTROL_METRICS,
     SERVED_METRICS,
@@ -39,6 +41,8 @@ TITLES: dict[Metric, str] = {
     "planted_control": "Is the zone long enough to show a small skill?",
     "export_parity": "Is what is served what was judged?",
     "placebo": "Is its skill gone when the labels are shifted in time?",
+    "feature_causality": "Is every feature made of what was known by then?",
+    "answer_causality": "Does every answer stay when what came later is changed?",
     "champion_log_loss": "Is it not worse than the champion?",
     "champion_score_error": "Is it not worse than the champion?",
 }
@@ -52,6 +56,7 @@ def evaluate(
     champion: Table | None = None,
     past: Table | None = None,
     trial_scores: tuple[float, ...] = (),
+    causality: Mapping[Metric, Answer] | None = None,
     of: ZoneName = "test",
     parity: Answer | None = None,
 ) -> tuple[GateResult, ...]:
@@ -59,11 +64,13 @@ def evaluate(
 
     ``champion`` predicts rows of the same zone; ``past`` is the model's table of the training zone, for the kinds
     whose peers learn from it; ``trial_scores`` are those of all models that were looked at on days of the zone;
-    ``parity`` is how far what is served is from the predictions, None of a family that serves nothing.
+    ``parity`` is how far what is served is from the predictions, None of a family that serves nothing; ``causality``
+    answers the gates that ask for more than a table, None where nobody could.
     """
-    needs = {CHAMPION_METRICS: champion, SERVED_METRICS: parity}
+    needs = {CHAMPION_METRICS: champion, SERVED_METRICS: parity, CAUSAL_METRICS: causality}
     left_out = {metric for metrics, needed in needs.items() if needed is None for metric in metrics}
-    gates = [gate for gate in config.gates if gate.zone == of and gate.metric not in left_out]
+    gates = tuple(gate for gate in config.gates if gate.zone == of and gate.metric not in left_out)
+    config = config.model_copy(update={"gates": gates})
     kind = kind_of(predictions)
     zone = kind.zone(predictions)
     if broken := zone.defect():
@@ -81,6 +88,7 @@ def evaluate(
         histories=Histories(zone, config, kind.block_length(zone, config)),
         trial_scores=trial_scores,
         parity=parity or Unanswered("fail", "Fails closed: nothing that is served was compared."),
+        causality=causality or {},
     )
     return tuple(
         unmeasured(gate, "insufficient evidence", lack) if lack else _ask(gate, replace(case, config=needed))

@@ -14,7 +14,7 @@ from components.core.code import code_digest
 from components.core.errors import ArtifactError
 from components.core.family import Family
 from components.core.files import digest_of, read_json
-from components.core.judge import JudgeConfig
+from components.core.judge import JudgeConfig, Metric
 from components.core.lineage import EXAMPLES, carry
 from components.core.recipe import HOLDOUT
 from components.core.run_context import RunContext
@@ -23,9 +23,11 @@ from components.core.trials import Trial, overlapping, record
 from components.core.verdict import GateResult, Outcome, Verdict
 from components.validate.attribution import attribute
 from components.validate.case import Answer
+from components.validate.causality import answer_causality, feature_causality
 from components.validate.gates import evaluate, overall
 from components.validate.holdout import Opening, ask_holdout
 from components.validate.kinds import Kind, Table, kind_asked, kind_of
+from components.validate.measures import Measured
 from components.validate.parity import parity
 from components.validate.published import publish
 from components.validate.sections import Findings
@@ -91,11 +93,14 @@ def weigh(
     heard = _hear(bundle, rival, say, config=config)
     trials = _record(bundle, heard, manifest, run, config=config)
     same = parity(bundle, examples, heard.tested, family, threads=threads)
-    results = _ask(bundle, heard, say, trials=trials, same=same, manifest=manifest, run=run, config=config)
+    causality = _causality(bundle, heard, manifest, examples, config=config, family=family, threads=threads)
+    results = _ask(
+        bundle, heard, say, trials=trials, same=same, causality=causality, manifest=manifest, run=run, config=config
+    )
     zone = heard.zone
     evidence = heard.kind.evidence(zone, heard.past_zone, config, bars_per_year=float(manifest["bars_per_year"]))
     worth = None
-    if not zone.defect() and zone.num_rows:
+    if not zone.defect() and isinstance(same, Measured):
         worth = attribute(bundle, examples, zone=TEST, seed=config.seed, threads=threads)
     outcome = overall(results)
     verdict = Verdict(
@@ -196,6 +201,18 @@ def _record(
     return overlapping(record(ledger, trial), trial.span)
 
 
+def _causality(
+    bundle: Bundle, heard: _Heard, manifest: Mapping[str, Any], examples: Path,
+    *, config: JudgeConfig, family: Family, threads: int,
+) -> Mapping[Metric, Answer]:  # fmt: skip
+    """Return whether features and answers know what comes later."""
+    say = partial(family.module("predict").predict, bundle, zone=TEST, threads=threads)
+    return {
+        "feature_causality": feature_causality(manifest, family),
+        "answer_causality": answer_causality(heard.zone, say, examples, manifest, seed=config.seed),
+    }
+
+
 def _ask(
     bundle: Bundle,
     heard: _Heard,
@@ -206,13 +223,14 @@ def _ask(
     manifest: Mapping[str, Any],
     run: RunContext,
     config: JudgeConfig,
+    causality: Mapping[Metric, Answer],
 ) -> tuple[GateResult, ...]:
     """Return the answers of the gates about the test zone, and then of those about the holdout."""
     bars_per_year = float(manifest["bars_per_year"])
     scores = tuple(trial.score for trial in trials if trial.score is not None)
     results = evaluate(
         heard.tested, config, bars_per_year=bars_per_year, champion=heard.champion, past=heard.past,
-        trial_scores=scores, parity=same,
+        trial_scores=scores, parity=same, causality=causality,
     )  # fmt: skip
     return results + ask_holdout(
         lambda: say(bundle, HOLDOUT) or heard.kind.nothing,

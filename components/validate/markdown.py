@@ -28,7 +28,9 @@ def plain(content: Value) -> str:
 
 
 def table(rows: Sequence[Mapping[str, Value]]) -> str:
-    """Return a table of at least one row; the keys of the first are the heads of the columns."""
+    """Return a table, nothing without a row; the keys of the first row are the heads of the columns."""
+    if not rows:
+        return ""
     heads = list(rows[0])
     lines = [heads, ["---"] * len(heads), *([plain(row[head]) for head in heads] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

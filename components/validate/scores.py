@@ -166,5 +166,7 @@ QUESTIONS: Questions = {
     "planted_control": lambda case, gate: case.with_past(lambda past: controls.found(case, gate, planted(case, past))),
     "export_parity": lambda case, _: case.parity,
     "placebo": lambda case, gate: placebo(case.zone, level=gate.bound, seed=case.config.seed),
+    "feature_causality": lambda case, _: case.causality["feature_causality"],
+    "answer_causality": lambda case, _: case.causality["answer_causality"],
     "champion_score_error": lambda case, _: case.against_champion(excess_error),
 }

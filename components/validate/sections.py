@@ -187,6 +187,7 @@ def origin_table(findings: Findings) -> str:
         ["Snapshot", verdict.snapshot_digest],
         ["Champion", verdict.champion_digest or "none"],
         ["Judged: code", verdict.code_digest],
+        ["Trials", f"{verdict.num_trials:,} models were judged on days of this test zone so far, with this one"],
         *([name, value] for name, value in findings.versions.items()),
     ]
     body = "".join(

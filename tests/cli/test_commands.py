@@ -42,7 +42,7 @@ def test_config_show_writes_every_default_out() -> None:
 
 def test_config_recipes_lists_each_with_its_first_line() -> None:
     lines = call("config", "recipes", "price-action").output.splitlines()
-    assert [line.split()[1] for line in lines] == ["daily", "dense", "published", "smoke", "wide"]
+    assert [line.split()[1] for line in lines] == ["calibration", "daily", "dense", "published", "smoke", "wide"]
     assert all(len(line.split()) > 5 for line in lines)
 
 

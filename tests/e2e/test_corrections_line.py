@@ -18,7 +18,8 @@ from feature_repo.online import read_online
 from feature_repo.place import Place
 from feature_repo.store import open_store
 
-RECIPE = families.find("price_action").recipe("smoke").canonical()
+ZONES = "data.zones={train: 0.5, validation: 0.2, test: 0.3}"  # none in a file of its own
+RECIPE = families.find("price_action").recipe("smoke", (ZONES,)).canonical()
 BARS = market(MarketSpec(symbols=3, days=300, seed=11)).to_pandas().drop(columns=["known_at"])
 DAYS = BARS["timestamp"].drop_duplicates().sort_values().tolist()
 LATE, RESTATED = ("SYN001", DAYS[215]), (("SYN000", DAYS[220]), ("SYN002", DAYS[240]))

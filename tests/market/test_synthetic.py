@@ -159,7 +159,7 @@ def test_a_source_text_gives_the_spec_it_describes() -> None:
         ("synthetic:planted", "planted or noise"),
         ("synthetic://[planted", "planted or noise"),
         ("synthetic://planted/x", "planted or noise"),
-        ("synthetic://planted?sybmols=3", "symbols, days, seed, strength, end"),
+        ("synthetic://planted?sybmols=3", "symbols, days, seed, strength, half_life, steady, end"),
         ("synthetic://planted?days=1&days=2", "twice"),
         ("synthetic://planted?symbols=2001", "from 1 to 2000"),
         ("synthetic://planted?symbols=0", "from 1 to 2000"),

@@ -8,12 +8,14 @@ from statistics import NormalDist
 from types import ModuleType
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from components.core.bundle import Bundle, seal
 from components.core.config import Config
 from components.core.family import Family, Resources
-from components.core.files import write_json
+from components.core.files import atomic_file, write_json
 from components.core.run_context import RunContext
 from components.core.workspace import Workspace
 from components.market.predictions import ClassPredictions, Predictions, ScorePredictions
@@ -175,7 +177,14 @@ class Bench:
             zones["test"] = zone_facts(predictions)
             if holdout:
                 zones["holdout"] = zone_facts(after(predictions))
+        columns = dict.fromkeys(("open", "close", "rsi_14", "label"), np.ones(9))
+        days = np.arange(9).astype("datetime64[D]").astype("datetime64[us]")
+        folder.mkdir(exist_ok=True)
+        with atomic_file(folder / "examples.parquet") as file:  # several judges may ask at once
+            pq.write_table(pa.table({"timestamp": days, **columns, "zone": ["test"] * 9}), file)
         manifest = {
+            "files": {},
+            "lookahead": {"views": [], "checked": "nothing", "findings": []},
             "digest": digest,
             "features_digest": "f" * 64,
             "snapshot_digest": "a" * 64,

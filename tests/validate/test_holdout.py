@@ -145,7 +145,7 @@ def test_examples_without_a_holdout_are_told_how_to_get_one(bench, good) -> None
 
 
 def test_a_holdout_that_is_too_short_to_answer_is_not_opened_for_nothing(bench, make_zone) -> None:
-    table = make_zone(skill=0.4, num_times=93)
+    table = make_zone(skill=0.5, num_times=93, num_symbols=40)
     verdict = look(bench, table)
     assert {gate.outcome for gate in verdict.gates if gate.zone == "test"} == {"pass"}
     assert "at most 29 decision times, and 30 are needed" in sealed(verdict).reason

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from report_page import Page
 
@@ -56,7 +57,7 @@ def test_judging_twice_gives_the_same_bytes(bench, make_zone) -> None:
 def test_a_guessing_bundle_is_not_passed_and_the_reason_names_a_gate(bench, make_zone) -> None:
     verdict = run_judge(bench, make_zone(skill=0.0, seed=1))
     assert verdict.verdict == "fail"
-    assert re.search(r"\d of 9 gates failed\. .+ No: ", verdict.reason)
+    assert re.search(r"\d of 11 gates failed\. .+ No: ", verdict.reason)
 
 
 def test_examples_without_a_test_zone_are_insufficient_evidence_with_a_report(bench) -> None:
@@ -130,7 +131,9 @@ def test_text_from_outside_is_escaped(bench, make_zone) -> None:
     bundle, folder = bench.bundle(), bench.examples(predictions)
     manifest = json.loads((folder / "manifest.json").read_text())
     evil = "<script>alert(1)</script>\"'&"
-    manifest["source"], manifest["symbols"], manifest["columns"] = evil, [evil], [evil]
+    table = pq.read_table(folder / "examples.parquet").append_column(evil, [[1.0] * 9])
+    pq.write_table(table, folder / "examples.parquet")
+    manifest["source"], manifest["symbols"], manifest["columns"] = evil, [evil], ["open", evil]
     manifest["zones"][evil] = {"rows": 1, "timestamps": 1, "first": "2019-01-01", "last": "2019-01-02"}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     judge(

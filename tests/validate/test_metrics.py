@@ -1,6 +1,14 @@
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_score, recall_score
+from sklearn.metrics import (
+    accuracy_score,
+    brier_score_loss,
+    confusion_matrix,
+    f1_score,
+    mean_absolute_error,
+    precision_score,
+    recall_score,
+)
 
 from components.core.judge import CostConfig
 from components.trading.backtest import backtest, hold
@@ -67,3 +75,24 @@ def test_one_label_alone_has_no_roc_curve(make_zone) -> None:
     predictions = make_zone(skill=0.3)
     predictions.label[:] = 1
     assert roc(Zone(predictions)) == {"fpr": [], "tpr": [], "threshold": []}
+
+
+@pytest.mark.promise("S4-45")
+@pytest.mark.promise("S4-90")
+def test_the_published_metrics_are_all_measured(make_zone) -> None:
+    zone = Zone(make_zone(skill=0.3))
+    label, probability = zone.predictions.label, zone.predictions.probability
+    books = backtest(zone.predictions, CostConfig()), hold(zone.predictions, CostConfig())
+    metrics = measure(zone, *books, name="test", bars_per_year=252.0, usable=True)
+    found = {name: item.value for name, item in metrics.items()}
+    assert found["mse"] == pytest.approx(brier_score_loss(label, probability), abs=1e-12)
+    assert found["mae"] == pytest.approx(mean_absolute_error(label, probability), abs=1e-12)
+    assert found["accuracy"] == pytest.approx(accuracy_score(label, probability >= 0.5), abs=1e-12)
+    net = books[0].net
+    assert found["sharpe"] == pytest.approx(net.mean() / net.std(ddof=1) * np.sqrt(252), abs=1e-12)
+    assert found["sortino"] == pytest.approx(
+        net.mean() / np.sqrt((np.minimum(net, 0) ** 2).mean()) * np.sqrt(252), abs=1e-12
+    )
+    yearly = (1 + net.sum()) ** (252 / net.size) - 1
+    assert found["calmar"] == pytest.approx(yearly / -found["max_drawdown"], abs=1e-12)
+    assert {"precision", "recall", "f1"} <= {name for name, value in found.items() if value is not None}

@@ -170,7 +170,8 @@ def folder(table: pa.Table, bench) -> Path:
     zones = {name: {"rows": 60, "timestamps": 30, "first": "2024-01-01", "last": "2024-02-09"} for name in ("test",)}
     manifest = {
         "columns": ["x", "y"], "files": {"examples.parquet": sha256_of(made / "examples.parquet")}, "zones": zones,
-        "bars_per_year": 252.0, "symbols": list(SYMBOLS), "source": "made",
+        "bars_per_year": 252.0, "symbols": list(SYMBOLS), "source": "made", "dataset": "planted", "window": 3,
+        "horizon": 1, "features_digest": "f" * 64, "snapshot_digest": "a" * 64, "snapshot_seal": "b" * 64,
     }  # fmt: skip
     write_json(made / "manifest.json", {**manifest, "digest": examples_digest(manifest)})
     return made

@@ -3,7 +3,7 @@
 README.md holds the equations, the sources and the limits. Importing this loads no torch, pandas or numpy.
 """
 
-from components.core.family import Family, Output, Resources
+from components.core.family import Family, Output, Resources, Truth
 from components.families.health.config import HealthConfig
 from components.market.columns import RETURNS
 
@@ -16,6 +16,10 @@ FAMILY = Family(
     config=HealthConfig,
     feature_service="health_v1",
     columns={"returns_v1": RETURNS},
+    truth=Truth(
+        planted="synthetic://planted?symbols=8&days=4000&half_life=120&strength=0.7&steady=1",
+        noise="synthetic://noise?symbols=8&days=4000&half_life=120&steady=1",
+    ),
     resources=Resources(cpu="2", memory="8Gi"),
     labels="health",
     outputs=(
