@@ -16,7 +16,7 @@ from types import FrameType
 
 from components.core.clock import Clock, system_clock
 from components.core.errors import RESUMABLE, QuantfoundryError
-from components.core.files import write_json
+from components.core.files import room, write_json
 from components.core.workspace import Workspace
 
 PARENT = "QF_PARENT_PID"
@@ -143,7 +143,8 @@ def open_run(step: str, *, root: str, run_key: str) -> Generator[RunContext]:
     run.log.info("started run=%s", run_key)
     progress(event="started")
     try:
-        yield run
+        with room(workspace.root):
+            yield run
     except QuantfoundryError as error:
         run.log.error("%s: %s", type(error).__name__, error)  # noqa: TRY400 - the message is the remedy
         facts = {"step": step, "kind": type(error).__name__, "message": str(error), "exit_code": error.exit_code}

@@ -4,6 +4,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def checked_policy(text: str) -> str:
 
 def layouts(inputs: Sequence[Input]) -> dict[str, int]:
     """Return how many files had which layout, by its name."""
-    return dict(sorted(Counter(item.layout for item in inputs if item.sha256).items()))
+    return dict(sorted(Counter(item.layout for item in inputs if item.layout and item.sha256).items()))
 
 
 def told(beside: Mapping[str, pa.Table]) -> list[str]:
@@ -122,7 +123,8 @@ def ingest(
     with open_run("ingest", root=root, run_key=run_key) as run:
         policy, moment, wanted = checked_policy(faults), as_of(asof, run.clock), wanted_symbols(symbols)
         parts = read_rows(source, symbols=wanted, layout=layout)
-        beside = read_companions(source, context=context, options=options, asof=moment)
+        read: list[Input] = []
+        beside = read_companions(source, context=context, options=options, asof=moment, on_read=read.append)
         said = {"dataset": dataset, "source": source, "faults": policy}
         found, facts_of = assessed(run, parts, beside, asof=moment, page_at=Path(quality), **said)
         aside = None
@@ -130,6 +132,7 @@ def ingest(
             refuse_unfit(found, source=source)
             parts, aside = sound(found), set_aside(found)
         bars = bars_of(parts, source=source, asof=moment)
+        bars = replace(bars, inputs=(*bars.inputs, *read))
         named: dict[str, Any] = {"source": source, "dataset": dataset, "asof": moment}
         named |= {"quality": facts_of, "quarantine": aside, "beside": beside}
         if synthetic.is_synthetic(source):

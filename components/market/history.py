@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.core.errors import ArtifactError, DataError
-from components.core.files import copy_files, file_lock, fresh_folder, room
+from components.core.files import copy_files, file_lock, fresh_folder
 from components.core.ledger import Ledger
 from components.market.bars import SCHEMA, Bars
 from components.market.companion_changes import companion_changes
@@ -157,10 +157,10 @@ def append_snapshot(
     Raises:
         DataError: If more than ``max_restated`` of the known bars, or of the rows of a table beside them, changed
             or are gone.
-        ArtifactError: If the history is damaged beyond use, or the disk is full.
+        ArtifactError: If the history is damaged beyond use.
         BusyError: If another ingest holds the dataset for too long.
     """
-    with room(history.folder), file_lock(history.folder / "lock", f"ingest {dataset}", wait_s=LOCK_WAIT_S):
+    with file_lock(history.folder / "lock", f"ingest {dataset}", wait_s=LOCK_WAIT_S):
         found = history.previous(bars, symbols=symbols, asof=asof)
         later, notes = SCHEMA.empty_table(), dict[str, Any]()
         if found is not None:

@@ -266,7 +266,7 @@ mount -t tmpfs -o size=256k tmpfs "$1"
 run() { "$2" "$3" "$1" "$4" 0.001; }
 run "$1" "$2" "$3" "$4"
 head -c 1m /dev/zero > "$1/ballast" 2> /dev/null || true
-truncate -s -16k "$1/ballast"
+truncate -s -4k "$1/ballast"
 code=0; run "$1" "$2" "$3" "$5" || code=$?
 cp -r "$1/snapshots" "$6/full"
 rm "$1/ballast"

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.core.errors import DataError, UsageError
+from components.core.files import sha256_of
 from components.market.companion_changes import companion_changes
 from components.market.companions import CONTEXT_FILES, OPTIONS_FILE, RATE_TENORS, read_companions
 from components.market.context import FUNDS_FILE, TONE_FILE, YIELDS_FILE
@@ -53,6 +54,15 @@ def test_files_are_cut_at_what_was_known(folder: Path) -> None:
         OPTIONS_FILE: "2024-12-27",  # Monday's chain is out at 02:00 of Tuesday
     }
     assert read_companions("bars.parquet", context="", options="", asof=moment) == {}
+
+
+def test_every_file_that_is_read_is_told_with_its_digest(folder: Path) -> None:
+    read = []
+    chains = folder / "chains.parquet"
+    read_companions("bars.parquet", context=f"{folder}/", options=str(chains), asof=LATE, on_read=read.append)
+    paths = [*(folder / name for name in CONTEXT_FILES), chains]
+    assert [(item.name, item.sha256) for item in read] == [(str(path), sha256_of(path)) for path in paths]
+    assert [item.rows for item in read] == [pq.read_table(path).num_rows for path in paths]
 
 
 @pytest.mark.parametrize("missing", CONTEXT_FILES)

@@ -23,7 +23,9 @@ from components.core.registry import Promotion
 from components.core.workspace import Workspace
 from components.features.materialize import features_of
 from components.ingest.snapshot import ingest
+from components.market.companions import CONTEXT_FILES
 from components.market.synthetic import MarketSpec, market
+from components.market.synthetic_context import synthetic_context
 from components.promote.promotion import enter
 from pipelines.lineage import Link, lineage
 
@@ -55,9 +57,17 @@ def written_bars(path: Path, days: int) -> None:
     pq.write_table(bars.set_column(1, "date", bars["timestamp"].cast(pa.date32())), path)
 
 
+def written_context(folder: Path) -> Path:
+    folder.mkdir()
+    for name, table in synthetic_context(MarketSpec(symbols=1, days=500)).items():
+        pq.write_table(table, folder / name)
+    return folder
+
+
 def ingested(workspace: Workspace, raw: Path, folder: Path) -> Path:
     folder.mkdir(parents=True)
-    settings: dict[str, Any] = dict.fromkeys(("symbols", "asof", "layout", "context", "options"), "")
+    settings: dict[str, Any] = dict.fromkeys(("symbols", "asof", "layout", "options"), "")
+    settings |= {"context": str(raw.parent / "context")}
     settings |= {"faults": "refuse", "dataset": DATASET, "max_restated": 0.0, "run_key": f"run-{folder.name}"}
     places = {"out": str(folder / "snapshot"), "quality": str(folder / "quality.html"), "root": str(workspace.root)}
     ingest(str(raw), **settings, **places)
@@ -75,6 +85,7 @@ def assembled(workspace: Workspace, snapshot: Path, folder: Path) -> Path:
 @pytest.fixture
 def past(tmp_path: Path) -> Past:
     workspace, raw = Workspace.at(str(tmp_path / "root")), tmp_path / "bars.parquet"
+    written_context(tmp_path / "context")
     for days in (400, 450):
         written_bars(raw, days)
         snapshot = ingested(workspace, raw, tmp_path / str(days))
@@ -95,14 +106,16 @@ def past(tmp_path: Path) -> Past:
 def test_the_way_back_to_the_raw_file_is_whole(past: Past) -> None:
     links = past.links()
     assert [link.name for link in links] == [
-        "verdict", "bundle", "recipe", "code", "examples", "features", "snapshot", "file", "kept", "raw file",
-        "earlier", "raw file",
+        "verdict", "bundle", "recipe", "code", "examples", "features", "snapshot", *["file"] * 4, "kept",
+        *["raw file"] * 4, "earlier", *["raw file"] * 4,
     ]  # fmt: skip
     assert past.broken() == []
-    last, first = (link for link in links if link.name == "raw file")
-    assert last.digest == sha256_of(past.raw)
-    assert last.note == f"{past.raw}, 450 rows, unchanged"
-    assert first.note == f"{past.raw}, 400 rows, changed since"
+    raw = [link for link in links if link.name == "raw file"]
+    assert raw[0].digest == sha256_of(past.raw)
+    assert raw[0].note == f"{past.raw}, 450 rows, unchanged"
+    assert raw[4].note == f"{past.raw}, 400 rows, changed since"
+    context = past.raw.parent / "context"
+    assert [link.digest for link in raw[1:4]] == [sha256_of(context / name) for name in CONTEXT_FILES]
     result = CliRunner().invoke(qf, ["lineage", "price-action", "--root", str(past.workspace.root)])
     assert result.exit_code == 0, result.output
     assert all(link.digest in result.output for link in links)
