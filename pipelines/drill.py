@@ -20,6 +20,10 @@ MARKS: Final = {"pass": ".", "fail": "X", "insufficient evidence": "?"}
 Wanted = Literal["promoted", "refused"]
 
 
+class BarrenFieldError(QuantfoundryError):
+    """A plant that could not be made as bad, or as good, as it must be: nothing was tried."""
+
+
 def named(gate: GateResult) -> str:
     """Return the name of a gate: a metric is asked once for each zone."""
     return gate.metric if gate.zone == "test" else f"{gate.metric} of the {gate.zone}"
