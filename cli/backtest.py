@@ -73,17 +73,8 @@ def backtest_model(
         raise ArtifactError(f"{path}: says {', '.join(served.signature.outputs)}, no signal that can be traded")
     bars = read_bars(source, symbols=tuple(symbols), asof=clock())
     panel = _panel(bars, start, end)
-    grid = _grid(panel, bars, served, source)
-    ends = grid.ends(served.signature.window, every=True)
-    if not len(ends):
-        raise DataError(
-            f"no symbol has {served.signature.window} bars in a row with all features",
-            file=source,
-            remedy="Give longer series",
-        )
-    said = predict(Answer(served.predict, "trained"), grid.panel.values, ends, served.signature.window)["signal"]
     candles = _candles(panel, start)
-    signal = _placed(candles, grid, ends, said)
+    signal = _signal(candles, _grid(panel, bars, served, source), served, source)
     config = PRESETS[preset]
     share = min(config.max_position, 1 / len(candles.symbols))
     account = trade(candles, signal, config.model_copy(update={"max_position": share}))
@@ -134,13 +125,20 @@ def _candles(panel: BarPanel, start: datetime) -> Candles:
         values = np.full((len(names), len(calendar)), np.nan)
         values[code[inside], place] = getattr(panel.candles, name)[panel.row, panel.column][inside]
         prices[name] = values
+    # Adjusting rounds: a close that was the low may come to lie a bit below it. The reader has checked the bars.
+    prices["low"] = np.minimum.reduce([prices[name] for name in ("open", "low", "close")])
+    prices["high"] = np.maximum.reduce([prices[name] for name in ("open", "high", "close")])
     return Candles(tuple(str(name) for name in names), calendar, **prices)
 
 
-def _placed(
-    candles: Candles, grid: Grid, ends: npt.NDArray[np.int64], said: npt.NDArray[Any]
-) -> npt.NDArray[np.float64]:
-    """Return what the model said, [symbol, bar] of the candles; 0 where it has no whole window."""
+def _signal(candles: Candles, grid: Grid, served: Served, source: str) -> npt.NDArray[np.float64]:
+    """Return what the model says, [symbol, bar] of the candles; 0 where it has no whole window."""
+    window = served.signature.window
+    ends = grid.ends(window, every=True)
+    if not len(ends):
+        problem = f"no symbol has {window} bars in a row with all features"
+        raise DataError(problem, file=source, remedy="Give longer series")
+    said = predict(Answer(served.predict, "trained"), grid.panel.values, ends, window)["signal"]
     signal = np.zeros(candles.close.shape)
     time = grid.panel.timestamps[ends[:, 1]]
     inside = (time >= candles.timestamp[0]) & (time <= candles.timestamp[-1])

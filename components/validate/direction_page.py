@@ -95,7 +95,7 @@ class DirectionEvidence:
         ]
 
     def body(self, findings: Findings) -> str:
-        """Return equity, hits, calibration, and the tables of metrics, costs, months and bands."""
+        """Return equity, hits, calibration, and the tables of metrics, costs, months, bands and regimes."""
         config = findings.verdict.judge
         costs, block = config.costs, block_length(self.zone, config.costs)
         found = bands(self.book, findings, config, block=block)
@@ -106,11 +106,11 @@ class DirectionEvidence:
             f"{reliability_figure(self.zone)}{training_figure(findings)}</div></div>"
             f"<h2>Classification on the test zone</h2>{metrics_table(self.zone, findings)}"
             f"<h2>Costs and turnover on the test zone</h2>{trading_table(findings)}"
-            f"{loss_profit_section(self.zone, self.book, findings)}"
-            f"{regime_section(findings, self.regimes, of='Past volatility', skill='AUC')}"
             f'<p class="soft">Each side pays {costs.commission:.3%} commission and {costs.slippage:.3%} slippage.</p>'
             f"<h2>Gain by month on the test zone</h2>{months_table(self.book)}"
             f"<h2>Published bands</h2>{bands_table(found)}"
+            f"{loss_profit_section(self.zone, self.book, findings)}"
+            f"{regime_section(findings, self.regimes, of='Past volatility', skill='AUC')}"
         )
 
 

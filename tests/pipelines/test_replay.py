@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from judged import answer, lay_down, make_verdict
+from judged import lay_down, make_verdict
 
 from cli.main import qf
 from components.assemble.examples import assemble
@@ -81,7 +81,7 @@ def test_measured_numbers_come_out_again_to_the_last_bit_and_made_up_ones_do_not
     workspace, folder = trained
     honest = measured(workspace, folder)
     assert honest.verdict != "pass", "a network of one short epoch knows nothing"
-    gates = tuple(answer(gate) for gate in honest.judge.gates[:-1])
+    gates = make_verdict(bundles.load(folder / "bundle"), DATASET).gates
     promoted(workspace, folder, folder / "bundle", honest.model_copy(update={"verdict": "pass", "gates": gates}))
     found = replayed(workspace, tmp_path)
     metrics = [item for item in found.compared if item.name.startswith("metrics.")]

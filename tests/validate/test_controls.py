@@ -24,7 +24,7 @@ def case_of(predictions, past=None) -> Case:
     return Case(
         zone, champion=None, past=None if past is None else kind.zone(past), config=CONTROL, bars_per_year=252.0,
         histories=Histories(zone, CONTROL, kind.block_length(zone, CONTROL)), trial_scores=(),
-        parity=measures.Measured(0.0, 0.0, 0.0, ""),
+        parity=measures.Measured(0.0, 0.0, 0.0, ""), causality={},
     )  # fmt: skip
 
 

@@ -148,3 +148,17 @@ def test_a_symbol_that_halts_is_named(model: Path, tmp_path: Path) -> None:
     daily.to_parquet(tmp_path / "bars.parquet", index=False)
     with pytest.raises(DataError, match=r"SYN002, row 26: .* is no bar that traded at 2024-06-05"):
         backtest_model(model, START, END, source=str(tmp_path / "bars.parquet"), preset="s2")
+
+
+def test_prices_that_round_when_they_are_adjusted_are_still_bars(model: Path, tmp_path: Path) -> None:
+    bars = read_bars(SOURCE, asof=END).table.to_pandas()
+    rng = np.random.default_rng(0)
+    shrunk = bars["close"] * np.where(rng.random(len(bars)) < 0.5, 0.7, 0.3)  # as if large dividends followed
+    daily = bars.assign(
+        date=bars["timestamp"].dt.tz_convert(None), adj_close=shrunk, low=bars[["open", "close"]].min(axis=1)
+    )
+    daily.drop(columns=["timestamp", "known_at"]).to_parquet(tmp_path / "bars.parquet", index=False)
+    adjusted = bar_panel(read_bars(str(tmp_path / "bars.parquet"), asof=END).table).candles
+    assert (adjusted.low > np.minimum(adjusted.open, adjusted.close)).any()
+    found = backtest_model(model, START, END, source=str(tmp_path / "bars.parquet"), preset="s2")
+    assert found.account.trades
