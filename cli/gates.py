@@ -24,14 +24,19 @@ def gates() -> None:
 
 @gates.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the matrix as JSON.")
+@click.option("--without", metavar="METRIC", help="Leave a gate out: the drill must notice, and exit 1.")
 @_OUT
-def drill(*, as_json: bool, out: Path) -> None:
+def drill(*, as_json: bool, without: str | None, out: Path) -> None:
     """Plant a leaking, a random, an overfit, a forged and other bad models: all must be refused, the good one not."""
-    from pipelines.drill import drill as carry_out  # noqa: PLC0415 - help need not wait for it
+    from pipelines import drill as drills  # noqa: PLC0415 - help need not wait for it
+
+    judge = drills.judge_without(without) if without else None
 
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as folder:
-        matrix = carry_out(Path(folder), on_attempt=lambda done: click.echo(f"{done.plant}: {done.outcome}", err=True))
+        matrix = drills.drill(
+            Path(folder), judge=judge, on_attempt=lambda done: click.echo(f"{done.plant}: {done.outcome}", err=True)
+        )
     facts = [attempt.facts() for attempt in matrix.attempts]
     write_json(out / "drill.json", {"held": matrix.held, "attempts": facts})
     click.echo(json.dumps(facts, indent=2) if as_json else matrix.text())

@@ -1,12 +1,12 @@
 """The gate drill: bad models are planted before the real judge and the real promote step; one good one must pass."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from components.core import family as families
-from components.core.errors import QuantfoundryError
+from components.core.errors import QuantfoundryError, UsageError
 from components.core.family import Family
 from components.core.judge import JudgeConfig
 from components.core.recipe import RecipeConfig
@@ -18,6 +18,10 @@ FAMILY: Final = "price_action"
 MARKS: Final = {"pass": ".", "fail": "X", "insufficient evidence": "?"}
 
 Wanted = Literal["promoted", "refused"]
+
+
+class BarrenFieldError(QuantfoundryError):
+    """A plant that could not be made as bad, or as good, as it must be: nothing was tried."""
 
 
 def named(gate: GateResult) -> str:
@@ -157,10 +161,23 @@ def attempt(plant: Plant, field_: Field) -> Attempt:
     return Attempt(**told, verdict=verdict, outcome=outcome, refusal=refusal)
 
 
+def judge_without(metric: str) -> JudgeConfig:
+    """Return the family's judge without its gates about a metric.
+
+    Raises:
+        UsageError: If it does not ask about it.
+    """
+    judge = families.find(FAMILY).recipe(RECIPE).judge
+    gates = tuple(gate for gate in judge.gates if gate.metric != metric)
+    if len(gates) == len(judge.gates):
+        asked = ", ".join(dict.fromkeys(gate.metric for gate in judge.gates))
+        raise UsageError(f"{metric!r:.40}: no gate asks about it. There is {asked}")
+    return judge.model_copy(update={"gates": gates})
+
+
 def drill(
-    folder: Path, *, judge: JudgeConfig | None = None, plants: Sequence[Plant] | None = None,
-    on_attempt: Callable[[Attempt], None] = lambda _: None,
-) -> Matrix:  # fmt: skip
+    folder: Path, *, judge: JudgeConfig | None = None, on_attempt: Callable[[Attempt], None] = lambda _: None
+) -> Matrix:
     """Return what became of every plant; everything is written below ``folder``.
 
     ``judge`` takes the place of the family's own: weaken it, and the drill must say so.
@@ -172,7 +189,7 @@ def drill(
     field_ = Field(folder, family, recipe if judge is None else recipe.model_copy(update={"judge": judge}))
     sow(field_)
     attempts: list[Attempt] = []
-    for plant in PLANTS if plants is None else plants:
+    for plant in PLANTS:
         attempts.append(attempt(plant, field_))
         on_attempt(attempts[-1])
     return Matrix(tuple(attempts))

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from components.core import bundle as bundles
+from components.core.errors import PromotionRefusedError
 from components.core.family import Family
 from components.core.files import read_json, write_json
 from components.core.judge import GateConfig, JudgeConfig
@@ -17,7 +18,7 @@ from components.core.span import Span
 from components.core.trials import Trial, record
 from components.core.verdict import VERDICT, read_verified, write
 from components.validate.kinds import kind_of
-from pipelines.drill import Field, Plant
+from pipelines.drill import BarrenFieldError, Field, Plant
 from pipelines.plants import WEIGHTS, Mould, PeekingFamily, leaking_tables
 from pipelines.proving import RUN_KEY, Ground, judge, prepare, promote, train
 
@@ -34,7 +35,7 @@ def sow(field: Field) -> None:
     """
     truth = field.family.truth
     if truth is None:
-        raise ValueError(f"{field.family.name} declares no market of known truth")
+        raise BarrenFieldError(f"{field.family.name} declares no market of known truth")
     for dataset, source in ((PLANTED, truth.planted), (NOISE, truth.noise)):
         prepare(field.ground(dataset), field.family, field.recipe, f"{source}&seed={SEED}")
     leaking = f"{truth.planted}&seed={SEED}"
@@ -79,7 +80,7 @@ def _by_heart(field: Field) -> Path:
     mould = _on(field, NOISE)
     model, right = mould.by_heart()
     if right < 0.9:  # noqa: PLR2004 - else it shows nothing
-        raise ValueError(f"only {right:.0%} of the windows were learned by heart; that is no overfit model")
+        raise BarrenFieldError(f"only {right:.0%} of the windows were learned by heart; that is no overfit model")
     return mould.seal(_made(field, "by-heart"), model).folder
 
 
@@ -155,7 +156,7 @@ def _change_champion(field: Field, bundle: Path, judged: Path) -> tuple[Path, Pa
     judge(ground, field.family, field.recipe, other, verdict)
     outcome, refusal = promote(ground, field.family, other, verdict)
     if outcome != "promoted":
-        raise ValueError(f"the champion could not be changed, so nothing was tried: {refusal}")
+        raise PromotionRefusedError(f"the champion could not be changed, so nothing was tried: {refusal}")
     return bundle, judged
 
 

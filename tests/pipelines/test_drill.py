@@ -1,15 +1,19 @@
 """The drill: what counts as held, and, slowly, every plant before the real judge; a drill that cannot fail is none."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from cli.gates import gates
 from components.core import family as families
+from components.core.errors import UsageError
 from components.core.judge import GateConfig, JudgeConfig
 from components.core.verdict import GateResult, Verdict
 from pipelines.calibration import RECIPE
-from pipelines.drill import FAMILY, Attempt, Field, Matrix, attempt, drill
+from pipelines.drill import FAMILY, Attempt, Field, Matrix, attempt, judge_without
 
 
 def gate(metric: str, outcome: str, zone: str = "test") -> GateResult:
@@ -104,10 +108,31 @@ def test_without_its_gate_a_leak_passes_all_others_and_the_drill_says_so(field: 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_every_plant_goes_as_it_must(tmp_path: Path) -> None:
-    matrix = drill(tmp_path)
-    assert matrix.held, matrix.text()
-    outcomes = {attempt.plant: attempt.outcome for attempt in matrix.attempts}
+def test_every_plant_goes_as_it_must_and_the_command_exits_0(tmp_path: Path) -> None:
+    result = CliRunner().invoke(gates, ["drill", "--json", "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    kept = json.loads((tmp_path / "drill.json").read_text())
+    assert kept["held"]
+    assert json.loads(result.stdout) == kept["attempts"]
+    outcomes = {attempt["plant"]: attempt["outcome"] for attempt in kept["attempts"]}
     assert outcomes.pop("good") == "promoted"
     assert set(outcomes.values()) == {"refused"}
-    assert len(outcomes) >= 13
+    assert len(outcomes) >= 14
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_with_a_gate_left_out_the_command_exits_1(tmp_path: Path) -> None:
+    result = CliRunner().invoke(gates, ["drill", "--without", "export_parity", "--out", str(tmp_path)])
+    assert isinstance(result.exception, SystemExit), result.output  # it ended, and did not crash
+    assert result.exit_code == 1
+    kept = json.loads((tmp_path / "drill.json").read_text())
+    held = {attempt["plant"]: attempt["held"] for attempt in kept["attempts"]}
+    assert not held["good"]
+    assert not held["another graph"]
+
+
+def test_a_gate_that_is_not_asked_cannot_be_left_out() -> None:
+    with pytest.raises(UsageError, match=r"no gate asks about it\. There is precision_lift, auc"):
+        judge_without("luck")
+    assert "auc" not in {gate.metric for gate in judge_without("auc").gates}

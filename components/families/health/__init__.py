@@ -17,8 +17,8 @@ FAMILY = Family(
     feature_service="health_v1",
     columns={"returns_v1": RETURNS},
     truth=Truth(
-        planted="synthetic://planted?symbols=8&days=4000&half_life=120&strength=0.7&steady=1",
-        noise="synthetic://noise?symbols=8&days=4000&half_life=120&steady=1",
+        planted="synthetic://planted?symbols=16&days=8000&half_life=60&strength=1.5&steady=1",
+        noise="synthetic://noise?symbols=16&days=8000&half_life=60&steady=1",
     ),
     resources=Resources(cpu="2", memory="8Gi"),
     labels="health",
