@@ -12,7 +12,7 @@ from components.core.code import code_digest
 from components.core.files import digest_of
 from components.core.judge import JudgeConfig
 from components.market.predictions import Predictions
-from components.validate.fleet import LEVEL, Method, Twin, adjusted_p_values, p_value
+from components.validate.fleet import ADJUSTED, LEVEL, Method, Twin, p_value
 from pipelines.calibration import MAX_NOISE, Calibration, mean_row, share_row
 from pipelines.study import Facts, Study, carry_out
 
@@ -68,7 +68,7 @@ def judge_fleet(*, kind: str, seed: int, num_twins: int = NUM_TWINS, num_times: 
     facts: Facts = {"kind": kind, "seed": seed, "skilful": int(skilful.sum())}
     found = np.array([p_value(twin, CONFIG) for twin in fleet(rng, skilful, num_times=num_times)])
     for method in METHODS:
-        promoted = adjusted_p_values(found, method) <= LEVEL
+        promoted = ADJUSTED[method](found) <= LEVEL
         facts[method] = {"promoted": int(promoted.sum()), "false": int((promoted & ~skilful).sum())}
     return facts | {"cpu_s": round(time.process_time() - before, 2)}
 

@@ -11,11 +11,12 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import false_discovery_control, t
+from scipy.stats import t
 
 from components.core.errors import UsageError
 from components.core.judge import JudgeConfig
 from components.market.predictions import ClassPredictions, Predictions, ScorePredictions
+from components.trading.discovery import benjamini_hochberg, benjamini_yekutieli
 from components.trading.statistics import Array, bootstrap_weights
 from components.validate import classes, measures, scores
 from components.validate.kinds import Kind, Table, kind_of
@@ -27,6 +28,9 @@ MIN_BLOCKS: Final = 10
 """Blocks of the bootstrap that a zone must hold: of fewer a standard error says nothing."""
 
 Method = Literal["bh", "by"]
+
+ADJUSTED: Mapping[Method, Callable[[Array], Array]] = {"bh": benjamini_hochberg, "by": benjamini_yekutieli}
+"""p-values adjusted for how many were asked. A twin of which nothing could be asked takes part as one without skill."""
 
 
 @dataclass(frozen=True)
@@ -80,23 +84,11 @@ def discoveries(
     if len({type(twin.tested) for twin in fleet}) > 1:
         raise UsageError("the twins answer different questions; ask about one kind at a time")
     found = np.array([p_value(twin, config) for twin in fleet])
-    adjusted = adjusted_p_values(found, method)
+    adjusted = ADJUSTED[method](found)
     return tuple(
         Discovery(twin.name, float(p), float(q), bool(q <= level))
         for twin, p, q in zip(fleet, found, adjusted, strict=True)
     )
-
-
-def adjusted_p_values(found: Array, method: Method) -> Array:
-    """Return for each p-value the level at which it would just be discovered.
-
-    A twin of which nothing could be asked (NaN) takes part as if it had no skill at all, and stays NaN.
-    """
-    if not found.size:
-        return found
-    unknown = np.isnan(found)
-    adjusted: Array = false_discovery_control(np.where(unknown, 1.0, found), method=method)
-    return np.where(unknown, np.nan, adjusted)
 
 
 def p_value(twin: Twin, config: JudgeConfig) -> float:
