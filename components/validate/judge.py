@@ -20,7 +20,7 @@ from components.core.recipe import HOLDOUT
 from components.core.run_context import RunContext
 from components.core.span import Span
 from components.core.trials import Trial, overlapping, record
-from components.core.verdict import GateResult, Outcome, Verdict
+from components.core.verdict import GateResult, Measurement, Outcome, Verdict
 from components.validate.attribution import attribute
 from components.validate.case import Answer
 from components.validate.causality import answer_causality, feature_causality
@@ -29,6 +29,7 @@ from components.validate.holdout import Opening, ask_holdout
 from components.validate.kinds import Kind, Table, kind_asked, kind_of
 from components.validate.measures import Measured
 from components.validate.parity import parity
+from components.validate.population import population_drift
 from components.validate.published import publish
 from components.validate.sections import Findings
 from components.validate.zone import Rows
@@ -99,15 +100,16 @@ def weigh(
     )
     zone = heard.zone
     evidence = heard.kind.evidence(zone, heard.past_zone, config, bars_per_year=float(manifest["bars_per_year"]))
-    worth = None
+    worth, drift = None, dict[str, Measurement]()
     if not zone.defect() and isinstance(same, Measured):
         worth = attribute(bundle, examples, zone=TEST, seed=config.seed, threads=threads)
+        drift = population_drift(examples, zone=TEST, seed=config.seed)
     outcome = overall(results)
     verdict = Verdict(
         verdict=outcome,
         reason=_reason(outcome, results, zone, itself=rival is not None and rival.digest == bundle.digest),
         gates=results,
-        metrics=evidence.metrics(TEST) | (worth.measurements(TEST) if worth else {}),
+        metrics=evidence.metrics(TEST) | (worth.measurements(TEST) if worth else {}) | drift,
         family=family.name,
         dataset=manifest["dataset"],
         bundle_digest=bundle.digest,

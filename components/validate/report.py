@@ -6,6 +6,7 @@ from components.core.page import DASH, page, text, tiles
 from components.core.verdict import GateResult, Outcome
 from components.validate.attribution_page import attribution_figures
 from components.validate.charts import interval_mark
+from components.validate.population import drift_section
 from components.validate.sections import FORMS, Findings, data_section, origin_table, training_figure
 from components.validate.wishes import wish
 
@@ -84,5 +85,7 @@ def _wishes(findings: Findings) -> str:
 
 def _evidence(findings: Findings) -> str:
     if findings.shown:
-        return f"{findings.evidence.body(findings)}<h2>Features</h2>{attribution_figures(findings.attribution)}"
+        worth = f"<h2>Features</h2>{attribution_figures(findings.attribution)}"
+        drift = drift_section(findings.verdict.metrics, findings.examples["columns"])
+        return f"{findings.evidence.body(findings)}{worth}{drift}"
     return f'<h2>Training</h2><div class="grid">{training_figure(findings)}</div>'
