@@ -8,7 +8,7 @@ Nonstationary Time Series"); shocks are Student t and share one factor.
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownParameterType=false
 # pyright: reportUnknownArgumentType=false
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
@@ -37,6 +37,7 @@ LEAVE: Final = (0.01, 0.04)
 FREEDOM: Final = 5
 """Degrees of freedom of the shocks, which are scaled to unit variance."""
 MAX_HALF_LIFE: Final = 1_000
+MAX_LEAD_STRENGTH: Final = 100.0
 SHARED: Final = 0.25
 """Share of the common factor in the variance of a shock."""
 
@@ -61,6 +62,10 @@ class MarketSpec:
     """1 keeps the calm volatility for ever: what is left of noise says nothing of any later month."""
     end: date = date(2024, 12, 31)
     """Last day; the sessions are the business days up to it."""
+    lead_days: int = 0
+    """Sessions by which the news of ``planted`` also runs ahead of the market's moves; 0 for never, as in ``noise``."""
+    lead_strength: float = 5.0
+    """Such news by that of the day itself; it counts only with ``lead_days``."""
     options: int = 0
     """Sessions, counted back from the last, that have option chains; the bars are the same whatever it is."""
 
@@ -196,6 +201,10 @@ def parse_source(source: str) -> MarketSpec:
         half_life=_whole(source, values, "half_life", MarketSpec.half_life, low=1, high=MAX_HALF_LIFE),
         steady=_whole(source, values, "steady", MarketSpec.steady, low=0, high=1),
         end=_day(source, values, "end", MarketSpec.end),
+        lead_days=_whole(source, values, "lead_days", MarketSpec.lead_days, low=0, high=days - 1),
+        lead_strength=_number(
+            source, values, "lead_strength", MarketSpec.lead_strength, low=0.0, high=MAX_LEAD_STRENGTH
+        ),
         options=_whole(source, values, "options", MarketSpec.options, low=0, high=days),
     )
 
@@ -212,7 +221,7 @@ def _split(source: str) -> SplitResult:
 
 
 def _query(source: str, parts: SplitResult) -> dict[str, str]:
-    keys = ("symbols", "days", "seed", "strength", "half_life", "steady", "end", "options")
+    keys = [item.name for item in fields(MarketSpec)][1:]  # the first, the market, is the host of the source
     values: dict[str, str] = {}
     for key, value in parse_qsl(parts.query, keep_blank_values=True):
         if key not in keys:

@@ -1,7 +1,8 @@
 """The context of a synthetic market: funds, yields and news tone that move with its path, seeded.
 
 The tables have the columns of the real files: what reads those reads these. All randomness that is not the
-market's own comes from a stream of the same seed, so a market and its noise twin differ only by their paths.
+market's own comes from a stream of the same seed, so a market and its noise twin differ only by their paths, and by
+what the news of the planted one says of moves ``lead_days`` ahead.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -48,7 +49,8 @@ def synthetic_context(spec: MarketSpec) -> dict[str, pa.Table]:
     ``FUNDS_FILE``: symbol, date, close of ``FUNDS``, SPY the equal-weighted market; 8 digits, since
     rolling futures wears VIXY down without end.
     ``YIELDS_FILE``: date, y_2y and y_10y in percent, 2 decimals. ``TONE_FILE``: date, every
-    calendar day, and one tone per theme in GDELT's points; the tone of a day is of that day's move.
+    calendar day, and one tone per theme in GDELT's points; the tone of a day is of that day's move
+    and, in a planted market with ``lead_days``, of the move that many sessions later.
     """
     rng = np.random.Generator(np.random.PCG64([spec.seed, _STREAM]))
     days, moves = sessions(spec), benchmark_returns(spec)
@@ -65,8 +67,16 @@ def synthetic_context(spec: MarketSpec) -> dict[str, pa.Table]:
             }
         ),
         YIELDS_FILE: pa.table({"date": date, **dict(zip(TENORS, yields.T, strict=True))}),
-        TONE_FILE: _tones(rng, days, moves),
+        TONE_FILE: _tones(rng, days, _news(spec, moves)),
     }
+
+
+def _news(spec: MarketSpec, moves: Floats) -> Floats:
+    """Return the points that moves add to the tone of each session, [bar]: its own move and, if told, one to come."""
+    news = moves.copy()
+    if spec.market == "planted" and spec.lead_days:
+        news[: -spec.lead_days] += spec.lead_strength * moves[spec.lead_days :]
+    return _TONE_BETA * news
 
 
 def _significant(values: Floats) -> Floats:
@@ -98,10 +108,10 @@ def _funds(rng: np.random.Generator, spec: MarketSpec, moves: Floats, yields: Fl
     return np.stack([moves, credit, medium, feared, long], axis=1)
 
 
-def _tones(rng: np.random.Generator, days: npt.NDArray[np.datetime64], moves: Floats) -> pa.Table:
+def _tones(rng: np.random.Generator, days: npt.NDArray[np.datetime64], told: Floats) -> pa.Table:
     calendar = np.arange(days[0], days[-1] + np.timedelta64(1, "D"))
     news = np.zeros(len(calendar))
-    news[np.searchsorted(calendar, days)] = _TONE_BETA * moves
+    news[np.searchsorted(calendar, days)] = told
     noise = _TONE_NOISE * rng.standard_normal((len(calendar), len(TONES)))
     tone = np.empty_like(noise)
     mood = np.zeros(len(TONES))

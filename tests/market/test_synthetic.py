@@ -148,6 +148,7 @@ def test_many_symbols_are_sorted_as_text() -> None:
 def test_a_source_text_gives_the_spec_it_describes() -> None:
     text = "synthetic://planted?symbols=3&days=50&seed=9&strength=0.5&end=2020-02-29"
     assert parse_source(text) == MarketSpec(symbols=3, days=50, seed=9, strength=0.5, end=date(2020, 2, 29))
+    assert parse_source("synthetic://planted?lead_days=9&lead_strength=2") == MarketSpec(lead_days=9, lead_strength=2.0)
     assert parse_source("synthetic://planted") == MarketSpec()
     assert parse_source("synthetic://noise?seed=7") == MarketSpec(market="noise", strength=0.0)
 
@@ -170,6 +171,8 @@ def test_a_source_text_gives_the_spec_it_describes() -> None:
         ("synthetic://planted?strength=", "from 0 to 2"),
         ("synthetic://planted?end=tomorrow", "1980-01-01 to 2100-12-31"),
         ("synthetic://planted?end=0001-01-01", "1980-01-01 to 2100-12-31"),
+        ("synthetic://planted?days=99&lead_days=99", "lead_days wants a whole number from 0 to 98"),
+        ("synthetic://planted?lead_strength=inf", "lead_strength wants a number from 0 to 100"),
         ("synthetic://noise?strength=0.35", "noise has strength 0"),
     ],
 )
@@ -180,7 +183,11 @@ def test_a_source_that_does_not_exist_names_those_that_do(source: str, says: str
 
 @settings(deadline=None, derandomize=True)
 @given(
-    query=st.lists(st.tuples(st.sampled_from(["symbols", "days", "seed", "strength", "end", "x"]), st.text(max_size=9)))
+    query=st.lists(
+        st.tuples(
+            st.sampled_from(["symbols", "days", "seed", "strength", "lead_days", "end", "x"]), st.text(max_size=9)
+        )
+    )
 )
 def test_any_text_is_parsed_or_refused_as_usage(query: list[tuple[str, str]]) -> None:
     text = "synthetic://planted?" + "&".join(f"{key}={value}" for key, value in query)

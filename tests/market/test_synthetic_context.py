@@ -1,19 +1,23 @@
 """The context of a synthetic market moves with its path and reads as the real files do."""
 
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from components.market.columns import CONTEXT
 from components.market.context import FUNDS, FUNDS_FILE, TONE_FILE, YIELDS_FILE, context_table
 from components.market.context_files import TONES
-from components.market.synthetic import MarketSpec, sessions
+from components.market.synthetic import MarketSpec, market, sessions
 from components.market.synthetic_context import CREDIT_BETA, benchmark_returns, synthetic_context
 from components.market.synthetic_options import true_atm_vol
 
 SPEC = MarketSpec(symbols=3, days=400, seed=5)
+LEAD_DAYS = 64
 
 
 def test_context_has_the_columns_of_the_real_files_and_equal_bytes() -> None:
@@ -31,6 +35,54 @@ def test_context_has_the_columns_of_the_real_files_and_equal_bytes() -> None:
     assert (funds["close"].to_numpy() > 0).all()
     days = tables[TONE_FILE]["date"].to_numpy().astype("datetime64[D]")
     assert (np.diff(days).astype(int) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("spec", "published"),
+    [
+        (SPEC, "f30c6de25fecb0e20cc4ca46e1f4ce3b8c8d70e35946c52563fd5d014026da2a"),
+        (
+            replace(SPEC, market="noise", strength=0.0),
+            "e1c8312b82990fea5fe5b76f5dbf53b233641ecd598d0f87c6b344ab8b3adef2",
+        ),
+    ],
+    ids=["planted", "noise"],
+)
+def test_the_context_is_the_one_that_was_published_before_news_could_lead(spec: MarketSpec, published: str) -> None:
+    tables = synthetic_context(spec)
+    columns = [column for name in sorted(tables) for column in tables[name].columns if column.type != pa.string()]
+    assert sha256(b"".join(column.to_numpy().tobytes() for column in columns)).hexdigest() == published
+
+
+def test_news_that_leads_is_all_that_parts_a_planted_market_of_no_strength_from_its_noise() -> None:
+    noise = MarketSpec(market="noise", strength=0.0, symbols=1, days=3000)
+    planted = replace(noise, market="planted", lead_days=LEAD_DAYS)
+    assert market(planted).equals(market(noise))
+    told, news = synthetic_context(planted), synthetic_context(noise)
+    assert [name for name in told if not told[name].equals(news[name])] == [TONE_FILE]
+    assert told[TONE_FILE]["date"].equals(news[TONE_FILE]["date"])
+    moves = benchmark_returns(noise)
+    at = np.searchsorted(news[TONE_FILE]["date"].to_numpy(), sessions(noise))
+    for name in TONES:
+        more = (told[TONE_FILE][name].to_numpy() - news[TONE_FILE][name].to_numpy())[at]
+        # 20 points for a benchmark that doubles, five times as loud; tones have 4 decimals.
+        np.testing.assert_allclose(more[:-LEAD_DAYS], 5 * 20 * moves[LEAD_DAYS:], rtol=0, atol=1.01e-4)
+        np.testing.assert_array_equal(more[-LEAD_DAYS:], 0.0)  # what they would tell of has not been drawn
+
+
+def month_of(spec: MarketSpec) -> tuple[float, float]:
+    """Return how mean and deviation of a month's tones go with those of the moves of the month that is to come."""
+    tone, moves = synthetic_context(spec)[TONE_FILE], benchmark_returns(spec)
+    said = tone["market_tone"].to_numpy()[np.searchsorted(tone["date"].to_numpy(), sessions(spec))]
+    told, came = (np.lib.stride_tricks.sliding_window_view(one, 21) for one in (said[:-LEAD_DAYS], moves[LEAD_DAYS:]))
+    mean, deviation = (np.corrcoef(of(told, axis=1), of(came, axis=1))[0, 1] for of in (np.mean, np.std))
+    return float(mean), float(deviation)
+
+
+def test_trend_and_volatility_to_come_are_in_the_news_of_the_planted_market_and_not_in_noise() -> None:
+    noise = MarketSpec(market="noise", strength=0.0, symbols=1, days=8000)
+    assert min(month_of(replace(noise, market="planted", lead_days=LEAD_DAYS))) > 0.6
+    assert max(map(abs, month_of(noise))) < 0.15  # 8,000 days are some 400 months
 
 
 def test_context_moves_with_the_path_of_the_market() -> None:

@@ -1,6 +1,7 @@
 """What a count of verdicts says of the gates, and the count itself on two small studies."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,13 +61,14 @@ def test_a_family_with_a_truth_has_a_recipe_that_is_judged_like_every_other(fami
 
 
 def test_a_family_without_a_truth_names_those_that_have_one(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="There is health, price-action"):
-        study_of(families.find("regime"), num_markets=1, seed=0, out=tmp_path)
+    with pytest.raises(UsageError, match="There is health, price-action, regime"):
+        study_of(replace(families.find("regime"), truth=None), num_markets=1, seed=0, out=tmp_path)
 
 
 @pytest.mark.slow
-def test_one_market_of_each_kind_is_judged_right_and_asked_again_costs_nothing(tmp_path: Path) -> None:
-    command = ["calibrate", "--markets", "1", "--jobs", "1", "--seed", "3", "--out", str(tmp_path)]
+@pytest.mark.parametrize("family", ["price-action", "regime"])
+def test_one_market_of_each_kind_is_judged_right_and_asked_again_costs_nothing(family: str, tmp_path: Path) -> None:
+    command = ["calibrate", "--family", family, "--markets", "1", "--jobs", "1", "--seed", "3", "--out", str(tmp_path)]
     first = CliRunner().invoke(gates, command)
     assert first.exit_code == 0, first.output
     assert "| noise that passes | 0 of 1 |" in first.output

@@ -3,7 +3,7 @@
 README.md holds the equations, the sources and the limits. Importing this loads no torch, pandas or numpy.
 """
 
-from components.core.family import Family, Output, Resources
+from components.core.family import Family, Output, Resources, Truth
 from components.families.regime.config import RegimeConfig
 from components.market.columns import CONTEXT, REGIMES
 
@@ -16,6 +16,10 @@ FAMILY = Family(
     config=RegimeConfig,
     feature_service="regime_v1",
     columns={"context_v1": CONTEXT},
+    truth=Truth(  # a day more than the horizon: the tone of a day is known on the next
+        planted="synthetic://planted?symbols=1&days=8000&strength=0&lead_days=64",
+        noise="synthetic://noise?symbols=1&days=8000",
+    ),
     resources=Resources(cpu="2", memory="4Gi"),
     unit="market",
     labels="regime",
