@@ -1,6 +1,7 @@
 """TensorBoard events under the published tag names, each step once, however often the run was interrupted."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -62,11 +63,12 @@ def profit_values(
     num_trades: int,
     profit_and_loss: float,
 ) -> dict[str, float]:
-    """Return the profit of one evaluation by tag; returns, win rate and drawdown are fractions.
+    """Return the profit of one evaluation by tag, without the numbers that are undefined.
 
-    ``profit_and_loss``, in money since the start, step by step makes the curve.
+    Returns, win rate and drawdown, zero or negative, are fractions. ``profit_and_loss``, the money earned in the
+    zone that was asked, evaluation by evaluation makes the curve.
     """
-    return {
+    values = {
         "profit/total_return": total_return,
         "profit/sharpe_ratio": sharpe_ratio,
         "profit/win_rate": win_rate,
@@ -74,3 +76,4 @@ def profit_values(
         "profit/num_trades": num_trades,
         "profit/pnl": profit_and_loss,
     }
+    return {tag: value for tag, value in values.items() if math.isfinite(value)}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from line import SMALL, TINY, Line
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from components.core import bundle
 
@@ -70,6 +71,17 @@ def test_mlflow_holds_the_judged_model_whatever_the_verdict(line: Line, first: s
     assert tags["qf.run_key"] == "first"
     assert tags["qf.bundle"] == line.facts("first", "train")["digest"]
     assert tags["qf.verdict"] == line.facts("first", "validate")["outcome"]
+
+
+@pytest.mark.promise("S2-01")
+def test_mlflow_holds_losses_and_profit_of_each_epoch_as_tensorboard_shows_them(line: Line, first: str) -> None:
+    events = EventAccumulator(str(line.root / "runs" / "first" / "tensorboard")).Reload()
+    shown = {(tag, point.step): point.value for tag in events.Tags()["scalars"] for point in events.Scalars(tag)}
+    with sqlite3.connect(line.root / "mlflow" / "mlflow.db") as store:
+        held = {(tag, step): value for tag, step, value in store.execute("select key, step, value from metrics")}
+    assert {key: held[key] for key in shown} == pytest.approx(shown, rel=1e-6)
+    for tag in ("train/loss", "eval/loss", "profit/total_return", "profit/num_trades", "profit/pnl"):
+        assert {step for name, step in shown if name == tag} == {1, 2}
 
 
 def test_the_same_key_again_does_nothing(line: Line, first: str) -> None:

@@ -42,6 +42,7 @@ def seal_examples(folder: Path, table: pa.Table, **facts: object) -> Path:
         "columns": list(TECHNICAL),
         "dataset": "made-up",
         "source": "test",
+        "bars_per_year": 365.25,
         "files": {"examples.parquet": sha256_of(folder / "examples.parquet")},
         **facts,
     }

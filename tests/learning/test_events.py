@@ -52,7 +52,7 @@ def test_profit_has_its_published_tags(tmp_path: Path) -> None:
     events = Events(tmp_path, first_step=1)
     for step, money in enumerate((0.0, 120.0, 80.0), start=1):
         values = profit_values(
-            total_return=money / 10_000, sharpe_ratio=1.5, win_rate=0.5, max_drawdown=0.25, num_trades=4,
+            total_return=money / 10_000, sharpe_ratio=1.5, win_rate=0.5, max_drawdown=-0.25, num_trades=4,
             profit_and_loss=money,
         )  # fmt: skip
         events.write(step, values)
@@ -60,5 +60,5 @@ def test_profit_has_its_published_tags(tmp_path: Path) -> None:
     assert points(tmp_path, "profit/pnl") == [(1, 0.0), (2, 120.0), (3, 80.0)]
     assert [value for _, value in points(tmp_path, "profit/total_return")] == pytest.approx([0.0, 0.012, 0.008])
     last = {tag: points(tmp_path, f"profit/{tag}")[-1][1] for tag in ("sharpe_ratio", "win_rate", "max_drawdown")}
-    assert last == {"sharpe_ratio": 1.5, "win_rate": 0.5, "max_drawdown": 0.25}
+    assert last == {"sharpe_ratio": 1.5, "win_rate": 0.5, "max_drawdown": -0.25}
     assert points(tmp_path, "profit/num_trades")[-1] == (3, 4.0)

@@ -16,6 +16,7 @@ from components.learning.batches import Windows, to_device
 from components.learning.examples import Examples
 from components.learning.slabs import Slabs
 from components.market.columns import TECHNICAL
+from components.market.predictions import Predictions
 
 Floats = npt.NDArray[np.float64]
 Ends = npt.NDArray[np.int64]
@@ -101,6 +102,20 @@ def place_windows(examples: Examples, scaler: Scaler, config: PriceActionConfig,
 def tile(examples: Examples, ends: Ends, config: PriceActionConfig, device: torch.device) -> Slabs:
     """Return the slabs of the windows at ``ends`` (sample, 2), for ``place_windows`` to gather."""
     return Slabs.of(ends, rows=_rows(examples, config), num_times=len(examples.zone), device=device)
+
+
+def beside_outcomes(examples: Examples, ends: Ends, probability: Floats, *, threshold: float) -> Predictions:
+    """Return what was said of the windows at ``ends`` (sample, 2), with what came."""
+    symbol, end = ends[:, 0], ends[:, 1]
+    return Predictions(
+        symbols=examples.symbols,
+        symbol=symbol,
+        timestamp=examples.panel.timestamps[end],
+        probability=probability,
+        label=examples.label[symbol, end],
+        forward_return=examples.forward_return[symbol, end],
+        threshold=threshold,
+    )
 
 
 def load(examples: Examples, scaler: Scaler, config: PriceActionConfig, device: torch.device) -> Dataset:

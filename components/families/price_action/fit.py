@@ -1,6 +1,7 @@
 """The epochs of one training: steps, validation, the kept weights, and checkpoints to go on from."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+from collections.abc import Mapping
 from dataclasses import astuple
 from datetime import timedelta
 
@@ -239,20 +240,23 @@ class Fit:
         ordered = [answers[number % world.size][number // world.size] for number in range(len(batches))]
         return slabs.by_sample(np.concatenate(ordered))
 
-    def validate(self) -> Score:
-        """Return the score of the validation zone, with dropout off."""
-        zone = self._data.validation
-        answers = self._log_odds(zone.slabs)
+    def validate(self) -> Floats:
+        """Return the log-odds (sample,) of the validation zone, with dropout off."""
+        answers = self._log_odds(self._data.validation.slabs)
         checked_loss(float(answers.sum()), place=f"validation {self.position.epoch + 1}", lr=self._config.train.lr)
-        return score(answers, zone.labels[:, 0].double().cpu().numpy())
+        return answers
 
-    def close_epoch(self, train: Score, validation: Score) -> None:
-        """Record the epoch, keep its weights if they win, say so, and save."""
+    def close_epoch(self, train: Score, log_odds: Floats, profit: Mapping[str, float]) -> None:
+        """Record the epoch, keep its weights if they win, say so, and save.
+
+        ``log_odds`` are those of ``validate``; ``profit``, by tag, is recorded and decides nothing.
+        """
         position, config = self.position, self._config.train
+        validation = score(log_odds, self._data.validation.labels[:, 0].double().cpu().numpy())
         norms, rate = position.norms, self.optimizer.param_groups[0]["lr"]
         metrics = position.end_epoch(train, validation, config)
         by_tag = {name.replace("train_", "train/").replace("val_", "eval/"): value for name, value in metrics.items()}
-        by_tag |= {GRADIENT_NORM: norms.mean, LEARNING_RATE: rate}
+        by_tag |= {GRADIENT_NORM: norms.mean, LEARNING_RATE: rate, **profit}
         if self._journal:
             self._journal.write_epoch(position.epoch, by_tag)
         self._say(epoch_line(position.epoch, config.epochs, train, validation))

@@ -13,7 +13,7 @@ from components.core.errors import ArtifactError
 from components.core.files import read_json
 from components.core.recipe import HOLDOUT
 from components.families.price_action.config import ModelConfig, PriceActionConfig
-from components.families.price_action.data import Scaler, place_windows, tile
+from components.families.price_action.data import Scaler, beside_outcomes, place_windows, tile
 from components.families.price_action.dense import DenseTransformer
 from components.families.price_action.model import PriceActionTransformer
 from components.families.price_action.threshold import Calibration
@@ -92,13 +92,4 @@ def predict(bundle: Bundle, examples: Path, *, zone: str, threads: int) -> Predi
         answers = slabs.by_sample(log_odds(model, windows, slabs, precision=config.train.precision))
     if not np.all(np.isfinite(answers)):
         raise ArtifactError(f"{bundle.folder}: a probability in zone {zone!r} is not finite. Train it again")
-    symbol, end = ends[:, 0], ends[:, 1]
-    return Predictions(
-        symbols=data.symbols,
-        symbol=symbol,
-        timestamp=data.panel.timestamps[end],
-        probability=calibration.probability(answers),
-        label=data.label[symbol, end],
-        forward_return=data.forward_return[symbol, end],
-        threshold=float(facts["threshold"]),
-    )
+    return beside_outcomes(data, ends, calibration.probability(answers), threshold=float(facts["threshold"]))

@@ -4,10 +4,12 @@ A killed or stopped run goes on from its newest checkpoint and ends in the same 
 """
 
 from contextlib import closing
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save
 
@@ -17,18 +19,20 @@ from components.core.files import atomic_file, digest_of, fresh_folder, read_jso
 from components.core.run_context import RunContext
 from components.families.price_action.config import PriceActionConfig
 from components.families.price_action.curves import draw_training_curve
-from components.families.price_action.data import Scaler, load
+from components.families.price_action.data import Scaler, beside_outcomes, load
 from components.families.price_action.evaluate import Best, advice
 from components.families.price_action.fit import Fit
 from components.families.price_action.model import num_parameters
 from components.families.price_action.served import graph_of, signature_of
-from components.families.price_action.threshold import Calibration, fit_platt, precise_threshold
+from components.families.price_action.threshold import Calibration, fit_platt, precise_threshold, sigmoid
 from components.learning.checkpoint import CheckpointStore
+from components.learning.events import profit_values
 from components.learning.examples import Examples, read_examples
 from components.learning.faults import memory_advice
 from components.learning.parallel import World, joined
 from components.learning.reproducible import choose_device, device_name, reproducible
 from components.serving.loader import GRAPH
+from components.trading.profit import ProfitTracker
 
 WEIGHTS = "weights.safetensors"
 
@@ -56,10 +60,12 @@ def train(config: PriceActionConfig, examples: Path, out: Path, run: RunContext)
         name = checkpoint_key(config, data, world)
         store = world.first(lambda: CheckpointStore(run.checkpoints / name, log=run.log, reads=not world.leads))
         samples = load(data, scaler, config, device)
+        profit = validation_tracker(data, config)
         with closing(Fit(config, samples, device, store, run, name=name, world=world)) as fit:
             run.log.info("%d parameters on %s, processes %d", num_parameters(fit.model), device, world.size)
             while not fit.finished:
-                fit.close_epoch(fit.train_epoch(), fit.validate())
+                trained, log_odds = fit.train_epoch(), fit.validate()
+                fit.close_epoch(trained, log_odds, profit_values(**asdict(profit.track(sigmoid(log_odds)))))
             best = fit.restore_best()
             calibration, threshold = decide(fit, config)
         if world.leads:
@@ -76,6 +82,17 @@ def train(config: PriceActionConfig, examples: Path, out: Path, run: RunContext)
                 _seal(folder, config, scaler, data, notes=_notes(config, device, started, run.clock(), notes))
         world.wait()
     return load_bundle(out)
+
+
+def validation_tracker(data: Examples, config: PriceActionConfig) -> ProfitTracker:
+    """Return what trades the validation zone, at the recipe's costs, at one half.
+
+    One half is where the epochs' directions are counted too. The bundle's own threshold is not fitted yet, and one
+    fitted anew each epoch to the rows that it trades would flatter all of them.
+    """
+    ends = data.windows("validation", config.data.window, config.data.horizon)
+    rows = beside_outcomes(data, ends, np.zeros(len(ends)), threshold=0.5)
+    return ProfitTracker(rows, config.judge.costs, bars_per_year=float(data.manifest["bars_per_year"]))
 
 
 def checkpoint_key(config: PriceActionConfig, data: Examples, world: World) -> str:
