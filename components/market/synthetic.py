@@ -64,7 +64,7 @@ class MarketSpec:
     """Last day; the sessions are the business days up to it."""
     lead_days: int = 0
     """Sessions by which the news of ``planted`` also runs ahead of the market's moves; 0 for never, as in ``noise``."""
-    lead_strength: float = 5.0
+    lead_strength: float = 20.0
     """Such news by that of the day itself; it counts only with ``lead_days``."""
     options: int = 0
     """Sessions, counted back from the last, that have option chains; the bars are the same whatever it is."""

@@ -17,8 +17,8 @@ FAMILY = Family(
     feature_service="regime_v1",
     columns={"context_v1": CONTEXT},
     truth=Truth(  # a day more than the horizon: the tone of a day is known on the next
-        planted="synthetic://planted?symbols=1&days=8000&strength=0&lead_days=64",
-        noise="synthetic://noise?symbols=1&days=8000",
+        planted="synthetic://planted?symbols=1&days=10000&strength=0&lead_days=64",
+        noise="synthetic://noise?symbols=1&days=10000",
     ),
     resources=Resources(cpu="2", memory="4Gi"),
     unit="market",
