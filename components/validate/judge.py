@@ -1,40 +1,30 @@
 """Judge a bundle: predict the test zone, ask the gates, sign the verdict, write the report."""
 
-import math
 import platform
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from components.core.bundle import Bundle
 from components.core.code import code_digest
-from components.core.errors import ArtifactError
 from components.core.family import Family
 from components.core.files import digest_of, read_json
-from components.core.judge import JudgeConfig, Metric
+from components.core.judge import JudgeConfig
 from components.core.lineage import EXAMPLES, carry
 from components.core.recipe import HOLDOUT
 from components.core.run_context import RunContext
-from components.core.span import Span
-from components.core.trials import Trial, overlapping, record
 from components.core.verdict import GateResult, Measurement, Outcome, Verdict
 from components.validate.attribution import attribute
-from components.validate.case import Answer
-from components.validate.causality import answer_causality, feature_causality
 from components.validate.gates import evaluate, overall
+from components.validate.hearing import TEST, Hearing
 from components.validate.holdout import Opening, ask_holdout
-from components.validate.kinds import Kind, Table, kind_asked, kind_of
 from components.validate.measures import Measured
-from components.validate.parity import parity
 from components.validate.population import population_drift
 from components.validate.published import publish
 from components.validate.sections import Findings
 from components.validate.zone import Rows
 
-TEST, TRAIN = "test", "train"
 HISTORY = "history.json"
 
 
@@ -76,9 +66,6 @@ def weigh(
 ) -> Findings:
     """Return the verdict, unsigned, and everything behind it.
 
-    Anything that offers ``predict(bundle, examples, zone=, threads=)`` and returns one of the tables of
-    ``components/market/predictions.py`` can be judged. Of classes and scores the training zone is predicted too:
-    its labels are what the peers of the gates learn from.
     Before any gate is asked, the bundle is written into the ledger of trials; before the holdout is, which is when
     every other gate has passed, into that of the openings: whoever weighs the same again adds nothing to either.
     Examples without a test zone give insufficient evidence. ``ledger_length`` is that of the promotions whose
@@ -88,29 +75,54 @@ def weigh(
         ArtifactError: If the bundle was trained on other examples, whose test zone may be another, or if a
             ledger was altered.
     """
-    manifest = _manifest_of(bundle, examples)
-    rival = champion if config.compare_with_champion else None
-    say = partial(_say, family=family, examples=examples, manifest=manifest, threads=threads)
-    heard = _hear(bundle, rival, say, config=config)
-    trials = _record(bundle, heard, manifest, run, config=config)
-    same = parity(bundle, examples, heard.tested, family, threads=threads)
-    causality = _causality(bundle, heard, manifest, examples, config=config, family=family, threads=threads)
-    results = _ask(
-        bundle, heard, say, trials=trials, same=same, causality=causality, manifest=manifest, run=run, config=config
+    hearing = Hearing(
+        bundle=bundle, examples=examples, run=run, config=config, family=family, champion=champion, threads=threads
     )
-    zone = heard.zone
-    evidence = heard.kind.evidence(zone, heard.past_zone, config, bars_per_year=float(manifest["bars_per_year"]))
-    worth, drift = None, dict[str, Measurement]()
-    if not zone.defect() and isinstance(same, Measured):
+    results = _ask(hearing)
+    evidence = hearing.kind.evidence(
+        hearing.zone, hearing.past_zone, config, bars_per_year=float(hearing.manifest["bars_per_year"])
+    )
+    metrics, worth = evidence.metrics(TEST), None
+    if not hearing.zone.defect() and isinstance(hearing.parity, Measured):
         worth = attribute(bundle, examples, zone=TEST, seed=config.seed, threads=threads)
-        drift = population_drift(examples, zone=TEST, seed=config.seed)
-    outcome = overall(results)
-    verdict = Verdict(
+        metrics |= worth.measurements(TEST) if worth else {}
+        metrics |= population_drift(examples, zone=TEST, seed=config.seed)
+    return Findings(
+        verdict=_verdict(hearing, results, metrics, ledger_length=ledger_length),
+        title=family.title, zone=hearing.zone, evidence=evidence, usable=not hearing.zone.defect(),
+        examples=hearing.manifest, attribution=worth, history=_history(bundle), versions=_versions(bundle),
+    )  # fmt: skip
+
+
+def _ask(hearing: Hearing) -> tuple[GateResult, ...]:
+    """Return the answers of the gates about the test zone, and then of those about the holdout."""
+    bundle, config, manifest = hearing.bundle, hearing.config, hearing.manifest
+    bars_per_year = float(manifest["bars_per_year"])
+    scores = tuple(trial.score for trial in hearing.trials if trial.score is not None)
+    results = evaluate(
+        hearing.tested, config, bars_per_year=bars_per_year, champion=hearing.rival_says, past=hearing.past,
+        trial_scores=scores, parity=hearing.parity, causality=hearing.causality,
+    )  # fmt: skip
+    return results + ask_holdout(
+        lambda: hearing.says(bundle, HOLDOUT) or hearing.kind.nothing,
+        Opening.of(bundle, manifest, config, run_key=hearing.run.run_key),
+        hearing.run.workspace.holdouts(bundle.manifest["family"], manifest["dataset"]),
+        config, passed=overall(results) == "pass", bars_per_year=bars_per_year, past=hearing.past,
+    )  # fmt: skip
+
+
+def _verdict(
+    hearing: Hearing, results: tuple[GateResult, ...], metrics: dict[str, Measurement], *, ledger_length: int
+) -> Verdict:
+    """Return the verdict, bound to everything that it was made of."""
+    bundle, manifest, rival, outcome = hearing.bundle, hearing.manifest, hearing.rival, overall(results)
+    itself = rival is not None and rival.digest == bundle.digest
+    return Verdict(
         verdict=outcome,
-        reason=_reason(outcome, results, zone, itself=rival is not None and rival.digest == bundle.digest),
+        reason=_reason(outcome, results, hearing.zone, itself=itself),
         gates=results,
-        metrics=evidence.metrics(TEST) | (worth.measurements(TEST) if worth else {}) | drift,
-        family=family.name,
+        metrics=metrics,
+        family=hearing.family.name,
         dataset=manifest["dataset"],
         bundle_digest=bundle.digest,
         recipe_digest=digest_of(bundle.manifest["config"]),
@@ -121,137 +133,13 @@ def weigh(
         code_digest=code_digest(),
         python=platform.python_version(),
         numpy=metadata.version("numpy"),
-        champion_digest=champion.digest if champion else None,
+        champion_digest=hearing.champion.digest if hearing.champion else None,
         ledger_length=ledger_length,
-        num_trials=len(trials),
-        judge=config,
-        run_key=run.run_key,
-        created=run.clock().isoformat(timespec="seconds"),
+        num_trials=len(hearing.trials),
+        judge=hearing.config,
+        run_key=hearing.run.run_key,
+        created=hearing.run.clock().isoformat(timespec="seconds"),
     )
-    return Findings(
-        verdict=verdict, title=family.title, zone=zone, evidence=evidence, usable=not zone.defect(),
-        examples=manifest, attribution=worth, history=_history(bundle), versions=_versions(bundle),
-    )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Heard:
-    """What the models say."""
-
-    kind: Kind
-    tested: Table
-    """Of the test zone."""
-    past: Table | None
-    """Of the training zone, if peers learn from it."""
-    champion: Table | None
-    """The champion, of the test zone, if it is asked."""
-
-    @property
-    def zone(self) -> Rows[Any]:
-        """The test zone."""
-        return self.kind.zone(self.tested)
-
-    @property
-    def past_zone(self) -> Rows[Any] | None:
-        """The training zone, if peers learn from it."""
-        return self.kind.zone(self.past) if self.past else None
-
-
-def _say(
-    model: Bundle, zone: str, *, family: Family, examples: Path, manifest: Mapping[str, Any], threads: int
-) -> Table | None:
-    """Return what a model says of a zone; None if there is no such zone."""
-    if not manifest["zones"].get(zone, {}).get("rows"):
-        return None
-    table: Table = family.module("predict").predict(model, examples, zone=zone, threads=threads)
-    return table
-
-
-def _hear(
-    bundle: Bundle, rival: Bundle | None, say: Callable[[Bundle, str], Table | None], *, config: JudgeConfig
-) -> _Heard:
-    """Return what bundle and rival say; without a test zone nothing, of the kind that the gates ask about."""
-    tested = say(bundle, TEST)
-    kind = kind_of(tested) if tested else kind_asked(config.gates)
-    return _Heard(
-        kind,
-        tested=tested or kind.nothing,
-        past=say(bundle, TRAIN) if kind.learns and tested else None,
-        champion=(say(rival, TEST) or kind.nothing) if rival else None,
-    )
-
-
-def _record(
-    bundle: Bundle, heard: _Heard, manifest: Mapping[str, Any], run: RunContext, *, config: JudgeConfig
-) -> tuple[Trial, ...]:
-    """Write down that the bundle is looked at, before any gate is asked; return all trials on days of the zone."""
-    if not heard.tested.label.size:
-        return ()
-    zone, past = heard.zone, heard.past_zone
-    score = math.nan if zone.defect() or (past and past.defect()) else heard.kind.trial_score(zone, past, config)
-    trial = Trial(
-        kind="judge",
-        run_key=run.run_key,
-        bundle=bundle.digest,
-        recipe=digest_of(bundle.manifest["config"]),
-        examples=manifest["digest"],
-        span=Span.of_zone(manifest, TEST),
-        num_times=zone.num_times,
-        score=score if math.isfinite(score) else None,
-    )
-    ledger = run.workspace.trials(bundle.manifest["family"], manifest["dataset"])
-    return overlapping(record(ledger, trial), trial.span)
-
-
-def _causality(
-    bundle: Bundle, heard: _Heard, manifest: Mapping[str, Any], examples: Path,
-    *, config: JudgeConfig, family: Family, threads: int,
-) -> Mapping[Metric, Answer]:  # fmt: skip
-    """Return whether features and answers know what comes later."""
-    say = partial(family.module("predict").predict, bundle, zone=TEST, threads=threads)
-    return {
-        "feature_causality": feature_causality(manifest, family),
-        "answer_causality": answer_causality(heard.zone, say, examples, manifest, seed=config.seed),
-    }
-
-
-def _ask(
-    bundle: Bundle,
-    heard: _Heard,
-    say: Callable[[Bundle, str], Table | None],
-    *,
-    trials: tuple[Trial, ...],
-    same: Answer | None,
-    manifest: Mapping[str, Any],
-    run: RunContext,
-    config: JudgeConfig,
-    causality: Mapping[Metric, Answer],
-) -> tuple[GateResult, ...]:
-    """Return the answers of the gates about the test zone, and then of those about the holdout."""
-    bars_per_year = float(manifest["bars_per_year"])
-    scores = tuple(trial.score for trial in trials if trial.score is not None)
-    results = evaluate(
-        heard.tested, config, bars_per_year=bars_per_year, champion=heard.champion, past=heard.past,
-        trial_scores=scores, parity=same, causality=causality,
-    )  # fmt: skip
-    return results + ask_holdout(
-        lambda: say(bundle, HOLDOUT) or heard.kind.nothing,
-        Opening.of(bundle, manifest, config, run_key=run.run_key),
-        run.workspace.holdouts(bundle.manifest["family"], manifest["dataset"]),
-        config, passed=overall(results) == "pass", bars_per_year=bars_per_year, past=heard.past,
-    )  # fmt: skip
-
-
-def _manifest_of(bundle: Bundle, examples: Path) -> dict[str, Any]:
-    """Return the manifest of the examples, if they are those of the bundle's own run."""
-    manifest = read_json(examples / "manifest.json")
-    trained_on = bundle.manifest["data"].get("examples")
-    if trained_on not in (None, manifest["digest"]):
-        raise ArtifactError(
-            f"{bundle.folder}: trained on examples {trained_on[:12]}, not on {manifest['digest'][:12]} in {examples}. "
-            "Judge it on the examples of its own run: only their test zone is sure to be unseen"
-        )
-    return manifest
 
 
 def _reason(outcome: Outcome, results: Sequence[GateResult], zone: Rows[Any], *, itself: bool) -> str:
