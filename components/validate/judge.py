@@ -5,6 +5,7 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from components.validate.measures import Measured
 from components.validate.parity import parity
 from components.validate.population import population_drift
 from components.validate.published import publish
+from components.validate.returns import file_of
 from components.validate.sections import Findings
 from components.validate.zone import Rows
 
@@ -92,7 +94,8 @@ def weigh(
     rival = champion if config.compare_with_champion else None
     say = partial(_say, family=family, examples=examples, manifest=manifest, threads=threads)
     heard = _hear(bundle, rival, say, config=config)
-    trials = _record(bundle, heard, manifest, run, config=config)
+    returns = file_of(heard.zone, config)
+    trials = _record(bundle, heard, manifest, run, config=config, returns=returns)
     same = parity(bundle, examples, heard.tested, family, threads=threads)
     causality = _causality(bundle, heard, manifest, examples, config=config, family=family, threads=threads)
     results = _ask(
@@ -131,6 +134,7 @@ def weigh(
     return Findings(
         verdict=verdict, title=family.title, zone=zone, evidence=evidence, usable=not zone.defect(),
         examples=manifest, attribution=worth, history=_history(bundle), versions=_versions(bundle),
+        returns=returns,
     )  # fmt: skip
 
 
@@ -182,8 +186,9 @@ def _hear(
 
 
 def _record(
-    bundle: Bundle, heard: _Heard, manifest: Mapping[str, Any], run: RunContext, *, config: JudgeConfig
-) -> tuple[Trial, ...]:
+    bundle: Bundle, heard: _Heard, manifest: Mapping[str, Any], run: RunContext,
+    *, config: JudgeConfig, returns: bytes | None,
+) -> tuple[Trial, ...]:  # fmt: skip
     """Write down that the bundle is looked at, before any gate is asked; return all trials on days of the zone."""
     if not heard.tested.label.size:
         return ()
@@ -198,6 +203,7 @@ def _record(
         span=Span.of_zone(manifest, TEST),
         num_times=zone.num_times,
         score=score if math.isfinite(score) else None,
+        returns=sha256(returns).hexdigest() if returns is not None else None,
     )
     ledger = run.workspace.trials(bundle.manifest["family"], manifest["dataset"])
     return overlapping(record(ledger, trial), trial.span)
