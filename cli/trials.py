@@ -79,10 +79,8 @@ def _table(found: Search) -> list[str]:
     wide = max(len("run"), *(len(row["run"]) for row in rows))
     lines = [f"{'run':<{wide}}  {'judged':<16}  {'bundle':<12}  {'recipe':<12}  {'times':>7}  {'score':>9}  verdict"]
     for row in rows:
-        when, word = (
-            str(row["created"] or DASH)[:16],
-            row["verdict"] or ("not to be believed" if row["unverified"] else DASH),
-        )
+        when = (row["created"] or DASH)[:16]
+        word = "not to be believed" if row["unverified"] else row["verdict"] or DASH
         lines.append(
             f"{row['run']:<{wide}}  {when:<16}  {row['bundle'][:12]}  {row['recipe'][:12]}  {row['num_times']:>7,}  "
             f"{text(row['score'], '.4f'):>9}  {word}"

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from judged import lay_down, make_bundle, make_verdict
 
 from cli.main import qf
 from components.core.errors import UsageError
@@ -24,7 +25,6 @@ from components.trading.overfitting import cross_validate
 from components.trading.statistics import sharpe_ratio
 from components.trading.superiority import superior_ability
 from components.validate.returns import RETURNS
-from tests.judged import lay_down, make_bundle, make_verdict
 
 NUM_TIMES = 250
 SPAN = Span("2024-01-01T00:00:00+00:00", "2024-09-06T00:00:00+00:00")
@@ -185,12 +185,13 @@ def test_the_verdict_is_shown_once_its_signature_was_checked(root: Workspace, tm
         enter(root, name, net, bundle=bundle.digest)
         folder = lay_down(tmp_path / f"verdict-{name}", make_verdict(bundle, "real"), root)
         write_json(root.run(f"run-{name}") / "validate.json", {"folder": str(folder)})
+    enter(root, "c", None, run_key="run-a")  # which judged another bundle since
     path = tmp_path / "verdict-b" / "verdict.json"
     path.write_text(path.read_text().replace('"because"', '"why not"'))
-    rows = {row["run"]: row for row in asked(root)["trials"]}
-    assert (rows["run-a"]["verdict"], rows["run-a"]["created"]) == ("pass", "2026-01-05T12:00:00+00:00")
-    assert rows["run-b"]["verdict"] is None
-    assert "signature does not fit" in rows["run-b"]["unverified"]
+    rows = {row["recipe"][0]: row for row in asked(root)["trials"]}
+    assert (rows["a"]["verdict"], rows["a"]["created"]) == ("pass", "2026-01-05T12:00:00+00:00")
+    assert (rows["b"]["verdict"], rows["c"]["verdict"], rows["c"]["unverified"]) == (None, None, None)
+    assert "signature does not fit" in rows["b"]["unverified"]
     assert "not to be believed: run run-b" in ask(root)
 
 
