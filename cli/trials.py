@@ -112,7 +112,7 @@ def _luck(found: Search, count: str) -> list[str]:
     track = luck.minimum_track_record
     endless = track is not None and math.isinf(track)
     return [
-        f"{count}, {luck.num_trials} with a score; ratios are a year, of {luck.times_per_year:.1f} decision times",
+        f"{count}, {luck.num_trials} with a score; ratios are per year",
         _line("best Sharpe", luck.best_sharpe, ".2f", "what the best of them shows"),
         _line("expected by luck", luck.expected_best_sharpe, ".2f", "what the best of as many without skill shows"),
         _line("deflated Sharpe", luck.deflated_sharpe, ".3f", "chance that the best is truly above that; want 0.95"),

@@ -94,7 +94,8 @@ def weigh(
     rival = champion if config.compare_with_champion else None
     say = partial(_say, family=family, examples=examples, manifest=manifest, threads=threads)
     heard = _hear(bundle, rival, say, config=config)
-    returns = file_of(heard.zone, config)
+    bars_per_year = float(manifest["bars_per_year"])
+    returns = file_of(heard.zone, config, bars_per_year=bars_per_year)
     trials = _record(bundle, heard, manifest, run, config=config, returns=returns)
     same = parity(bundle, examples, heard.tested, family, threads=threads)
     causality = _causality(bundle, heard, manifest, examples, config=config, family=family, threads=threads)
@@ -102,7 +103,7 @@ def weigh(
         bundle, heard, say, trials=trials, same=same, causality=causality, manifest=manifest, run=run, config=config
     )
     zone = heard.zone
-    evidence = heard.kind.evidence(zone, heard.past_zone, config, bars_per_year=float(manifest["bars_per_year"]))
+    evidence = heard.kind.evidence(zone, heard.past_zone, config, bars_per_year=bars_per_year)
     worth, drift = None, dict[str, Measurement]()
     if not zone.defect() and isinstance(same, Measured):
         worth = attribute(bundle, examples, zone=TEST, seed=config.seed, threads=threads)

@@ -19,6 +19,8 @@ from components.trading.statistics import Array
 from components.validate.zone import Rows, Zone
 
 RETURNS: Final = "returns.parquet"
+BARS_PER_YEAR: Final = b"bars_per_year"
+"""Key in the file's metadata."""
 _SCHEMA = pa.schema([("timestamp", pa.timestamp("us", tz="UTC")), ("net", pa.float64())])
 
 
@@ -30,14 +32,17 @@ class Returns:
     """Decision times in UTC, ascending."""
     net: Array
     """Gain after costs, as a fraction of the initial capital."""
+    bars_per_year: float
+    """Of the examples."""
 
 
-def file_of(zone: Rows[Any], config: JudgeConfig) -> bytes | None:
+def file_of(zone: Rows[Any], config: JudgeConfig, *, bars_per_year: float) -> bytes | None:
     """Return the parquet file of a zone's returns; None unless it holds directions that can be traded."""
     if not isinstance(zone, Zone) or not zone.num_rows or zone.defect():
         return None
     book = backtest(zone.predictions, config.costs)
-    table = pa.table([book.timestamp.astype("datetime64[us]"), book.net], schema=_SCHEMA)
+    schema = _SCHEMA.with_metadata({BARS_PER_YEAR: repr(bars_per_year)})
+    table = pa.table([book.timestamp.astype("datetime64[us]"), book.net], schema=schema)
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     return sink.getvalue()
@@ -59,4 +64,5 @@ def read_returns(path: Path, digest: str) -> Returns:
             "judged another model since; restore it from a backup"
         )
     table = pq.read_table(io.BytesIO(content), page_checksum_verification=True)
-    return Returns(table["timestamp"].to_numpy(), table["net"].to_numpy())
+    per_year = float(table.schema.metadata[BARS_PER_YEAR])
+    return Returns(table["timestamp"].to_numpy(), table["net"].to_numpy(), bars_per_year=per_year)

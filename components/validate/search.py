@@ -6,7 +6,6 @@ Sources: as in ``components/trading/sharpe.py``, ``overfitting.py`` and ``superi
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from functools import reduce
 from pathlib import Path
 from typing import Final
@@ -33,19 +32,19 @@ NUM_BLOCKS: Final = 10
 ANNUAL_SHARPE: Final = 1.0
 """What the minimum backtest is asked about."""
 _SEED = 0
-_YEAR = timedelta(days=365.25)
 
 
 @dataclass(frozen=True)
 class Luck:
-    """What the best of all trials with a score owes to their number; ratios are per year."""
+    """What the best of all trials with a score owes to their number; ratios are per year.
+
+    They are None if no returns are left, which alone know how many bars a year has.
+    """
 
     num_trials: int
     """Trials with a score."""
-    times_per_year: float
-    """Decision times, of the best trial."""
-    best_sharpe: float
-    expected_best_sharpe: float
+    best_sharpe: float | None
+    expected_best_sharpe: float | None
     """Of the best of as many trials without any skill, whose ratios lie as far apart."""
     deflated_sharpe: float | None
     """Chance that the best's true ratio is above the expected one; None if its returns are gone."""
@@ -137,7 +136,8 @@ def _luck(tried: Sequence[Tried]) -> Luck | None:
     if scores.size < 2:  # noqa: PLR2004 - nothing was chosen
         return None
     best, variance, num_trials = tried[0], float(scores.var(ddof=1)), scores.size
-    luck, per_year = deflated_benchmark(num_trials, variance), _times_per_year(best.trial)
+    luck = deflated_benchmark(num_trials, variance)
+    root = next((math.sqrt(item.returns.bars_per_year) for item in tried if isinstance(item.returns, Returns)), None)
     chance = track = None
     if isinstance(best.returns, Returns):
         moments = moments_of(best.returns.net)
@@ -145,18 +145,12 @@ def _luck(tried: Sequence[Tried]) -> Luck | None:
         track = minimum_track_record(moments, form="2014", benchmark=luck)
     return Luck(
         num_trials=num_trials,
-        times_per_year=per_year,
-        best_sharpe=float(scores[0]) * math.sqrt(per_year),
-        expected_best_sharpe=luck * math.sqrt(per_year),
+        best_sharpe=float(scores[0]) * root if root else None,
+        expected_best_sharpe=luck * root if root else None,
         deflated_sharpe=chance,
         minimum_track_record=track,
         minimum_backtest_years=minimum_backtest_years(num_trials, annual_sharpe=ANNUAL_SHARPE),
     )
-
-
-def _times_per_year(trial: Trial) -> float:
-    first, last = (datetime.fromisoformat(time) for time in (trial.span.first, trial.span.last))
-    return (trial.num_times - 1) * (_YEAR / (last - first))
 
 
 def _compare(kept: Sequence[Returns]) -> Comparison | None:

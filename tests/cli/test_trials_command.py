@@ -24,11 +24,11 @@ from components.trading import sharpe
 from components.trading.overfitting import cross_validate
 from components.trading.statistics import sharpe_ratio
 from components.trading.superiority import superior_ability
-from components.validate.returns import RETURNS
+from components.validate.returns import BARS_PER_YEAR, RETURNS
 
 NUM_TIMES = 250
 SPAN = Span("2024-01-01T00:00:00+00:00", "2024-09-06T00:00:00+00:00")
-PER_YEAR = 249 / (249 / 365.25)
+PER_YEAR = 252.5
 DAYS = np.datetime64("2024-01-01", "us") + np.arange(NUM_TIMES) * np.timedelta64(1, "D")
 
 
@@ -52,7 +52,7 @@ def enter(root: Workspace, name: str, net: np.ndarray | None, *, bundle: str = "
     if net is not None:
         file = io.BytesIO()
         table = pa.table({"timestamp": pa.array(DAYS[: net.size], pa.timestamp("us", tz="UTC")), "net": net})
-        pq.write_table(table, file)
+        pq.write_table(table.replace_schema_metadata({BARS_PER_YEAR: str(PER_YEAR)}), file)
         folder = root.run(f"run-{name}")
         folder.mkdir(parents=True)
         (folder / RETURNS).write_bytes(file.getvalue())
@@ -82,7 +82,6 @@ def test_the_numbers_are_those_of_the_functions(root: Workspace) -> None:
     found = asked(root)
     assert found["luck"] == {
         "num_trials": 5,
-        "times_per_year": pytest.approx(PER_YEAR),
         "best_sharpe": pytest.approx(scores[0] * PER_YEAR**0.5),
         "expected_best_sharpe": pytest.approx(luck * PER_YEAR**0.5),
         "deflated_sharpe": sharpe.deflated_sharpe(best, num_trials=5, trial_variance=variance, form="2014"),
@@ -136,6 +135,11 @@ def test_without_the_best_one_s_returns_its_deflated_ratio_is_unknown(root: Work
     luck = asked(root)["luck"]
     assert (luck["deflated_sharpe"], luck["minimum_track_record"]) == (None, None)
     assert luck["expected_best_sharpe"] > 0
+    for name in "ab":
+        (root.run(f"run-{name}") / RETURNS).unlink()
+    found = asked(root)
+    assert (found["luck"]["best_sharpe"], found["luck"]["expected_best_sharpe"]) == (None, None)
+    assert found["comparison"] is None
 
 
 def test_only_common_decision_times_are_compared(root: Workspace) -> None:

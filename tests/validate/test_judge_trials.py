@@ -57,6 +57,7 @@ def test_the_returns_of_a_judged_bundle_are_kept_twice_and_their_digest_in_the_l
         kept = read_returns(folder / RETURNS, entry["returns"])
         np.testing.assert_array_equal(kept.timestamp, book.timestamp)
         np.testing.assert_array_equal(kept.net, book.net)
+        assert kept.bars_per_year == 252.0
 
 
 def test_what_cannot_be_traded_leaves_no_returns(bench, make_zone, make_classes) -> None:
