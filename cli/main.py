@@ -14,6 +14,7 @@ COMMANDS = {
     "train": ("cli.train", "Train one model from a parquet file of ready features, without a judge."),
     "backtest": ("cli.backtest", "Trade a model's signals over bars, with costs, stops and limits."),
     "champion": ("cli.champion", "Show which model serves, and since when."),
+    "trials": ("cli.trials", "Show every model that was tried, and what the best of them owes to luck."),
     "card": ("cli.card", "Print the model card of a version, or of what a run judged."),
     "rollback": ("cli.champion", "Return to the champion before this one."),
     "lineage": ("cli.lineage", "Walk from a promoted version to the files that were read for it; check every link."),

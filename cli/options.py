@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -47,11 +47,19 @@ def chosen_dataset(workspace: Workspace, family: str, dataset: str) -> str:
     Raises:
         UsageError: If it is not known, or none is named and there is not exactly one.
     """
-    known = datasets(workspace, family)
+    return one_of(datasets(workspace, family), dataset, family=family, done="promoted")
+
+
+def one_of(known: Sequence[str], dataset: str, *, family: str, done: str) -> str:
+    """Return the dataset that is named, or the only one of the ``known``, on which the family was ``done``.
+
+    Raises:
+        UsageError: As in ``chosen_dataset``.
+    """
     if dataset:
         if dataset not in known:
-            raise UsageError(f"{family}: never promoted on {dataset!r}. There is {', '.join(known) or 'none'}")
+            raise UsageError(f"{family}: never {done} on {dataset!r}. There is {', '.join(known) or 'none'}")
         return dataset
     if len(known) != 1:
-        raise UsageError(f"{family}: promoted on {', '.join(known) or 'no dataset yet'}; name one with --dataset")
+        raise UsageError(f"{family}: {done} on {', '.join(known) or 'no dataset yet'}; name one with --dataset")
     return known[0]

@@ -109,5 +109,4 @@ def history(workspace: Workspace, family: str, dataset: str) -> ModelHistory:
 
 def datasets(workspace: Workspace, family: str) -> list[str]:
     """Return the datasets on which the family was ever promoted."""
-    folder = workspace.root / "ledger" / "promotions" / family
-    return sorted(item.name for item in folder.iterdir()) if folder.is_dir() else []
+    return workspace.listed("promotions", family)

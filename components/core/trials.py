@@ -31,6 +31,8 @@ class Trial:
     """Decision times in it."""
     score: float | None
     """What one would choose by, higher is better; null where it is undefined."""
+    returns: str | None = None
+    """Sha256 of the file of its returns; null if it cannot be traded, or none was kept."""
 
     def same_as(self, entry: dict[str, Any]) -> bool:
         """Return whether an entry of the ledger tells of this trial: whoever looks again tries nothing new."""
@@ -52,6 +54,15 @@ def record(ledger: Ledger, trial: Trial) -> tuple[Trial, ...]:
     entries = ledger.append_if(entry_of)
     own = next(place for place, entry in enumerate(entries) if trial.same_as(entry))
     return tuple(_trial(entry) for entry in entries[: own + 1])
+
+
+def read(ledger: Ledger) -> tuple[Trial, ...]:
+    """Return all trials, oldest first.
+
+    Raises:
+        ArtifactError: If the ledger's chain is broken.
+    """
+    return tuple(map(_trial, ledger.read()))
 
 
 def overlapping(trials: Iterable[Trial], span: Span) -> tuple[Trial, ...]:

@@ -72,6 +72,11 @@ class Workspace:
         """Every model that was looked at, on which days, and how good it looked."""
         return Ledger(self.root / "ledger" / "trials" / family / slug(dataset, what="dataset"))
 
+    def listed(self, kind: str, family: str) -> list[str]:
+        """The datasets on which the family has a ledger of a kind: promotions, trials or holdouts."""
+        folder = self.root / "ledger" / kind / family
+        return sorted(item.name for item in folder.iterdir()) if folder.is_dir() else []
+
     def holdouts(self, family: str, dataset: str) -> Ledger:
         """Every opening of a sealed holdout: for which bundle, and which days."""
         return Ledger(self.root / "ledger" / "holdouts" / family / slug(dataset, what="dataset"))

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from components.validate.case import Answer
 from components.validate.causality import answer_causality, feature_causality
 from components.validate.kinds import Kind, Table, kind_asked, kind_of
 from components.validate.parity import parity
+from components.validate.returns import file_of
 from components.validate.zone import Rows
 
 TEST: Final = "test"
@@ -104,6 +106,11 @@ class Hearing:
         return self.kind.zone(self.past) if self.past else None
 
     @cached_property
+    def returns(self) -> bytes | None:
+        """The file of what trading earned at each decision time of the test zone, where anything is traded."""
+        return file_of(self.zone, self.config, bars_per_year=float(self.manifest["bars_per_year"]))
+
+    @cached_property
     def trials(self) -> tuple[Trial, ...]:
         """All models that were looked at on days of the test zone, this one, which is written down, the last.
 
@@ -124,6 +131,7 @@ class Hearing:
             span=Span.of_zone(self.manifest, TEST),
             num_times=zone.num_times,
             score=score if math.isfinite(score) else None,
+            returns=sha256(self.returns).hexdigest() if self.returns is not None else None,
         )
         ledger = self.run.workspace.trials(self.bundle.manifest["family"], self.manifest["dataset"])
         return overlapping(record(ledger, trial), trial.span)

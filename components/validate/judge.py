@@ -91,6 +91,7 @@ def weigh(
         verdict=_verdict(hearing, results, metrics, ledger_length=ledger_length),
         title=family.title, zone=hearing.zone, evidence=evidence, usable=not hearing.zone.defect(),
         examples=hearing.manifest, attribution=worth, history=_history(bundle), versions=_versions(bundle),
+        returns=hearing.returns,
     )  # fmt: skip
 
 

@@ -11,17 +11,18 @@ from components.core.run_context import RunContext
 from components.core.verdict import VERDICT, write
 from components.validate import model_card
 from components.validate.report import render
+from components.validate.returns import RETURNS
 from components.validate.sections import Findings
 from components.validate.summary import summary
 
 REPORT, SUMMARY = "report.html", "summary.md"
 METRICS, CLASSIFICATION = "metrics.json", "classification.json"
-FOR_PEOPLE: Final = (REPORT, model_card.TEXT)
-"""What is copied to the run's folder, where people look."""
+KEPT: Final = (REPORT, model_card.TEXT, RETURNS)
+"""What is copied to the run's folder, where people look and later trials are compared."""
 
 
 def publish(findings: Findings, bundle: Bundle, out: Path, run: RunContext) -> None:
-    """Write metrics, report, summary and model card to ``out``, and last, signed, the verdict: then all is there.
+    """Write metrics, report, summary, model card and any returns to ``out``, and last the signed verdict: all is there.
 
     The manifest of the examples lies in ``out`` already; that of the bundle is copied beside it.
     """
@@ -32,9 +33,12 @@ def publish(findings: Findings, bundle: Bundle, out: Path, run: RunContext) -> N
     sections = model_card.card(read_json(out / model_card.BUNDLE), verdict, read_json(out / EXAMPLES))
     write_json(out / model_card.DOCUMENT, sections)
     texts = {REPORT: render(findings), SUMMARY: summary(verdict), model_card.TEXT: model_card.as_markdown(sections)}
-    for name, text in texts.items():
-        for folder in (out, run.folder) if name in FOR_PEOPLE else (out,):
+    contents = {name: text.encode() for name, text in texts.items()}
+    if findings.returns is not None:
+        contents[RETURNS] = findings.returns
+    for name, content in contents.items():
+        for folder in (out, run.folder) if name in KEPT else (out,):
             with atomic_file(folder / name) as file:
-                file.write(text.encode())
+                file.write(content)
     write(out / VERDICT, verdict, run.workspace.signing_key)
     run.log.info("%s: %s", verdict.verdict, verdict.reason)

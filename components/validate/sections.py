@@ -83,6 +83,8 @@ class Findings:
     """Losses by epoch, as far as the bundle holds them."""
     versions: Mapping[str, str]
     """Software and hardware that trained and judged."""
+    returns: bytes | None
+    """What ``returns.file_of`` gives of the zone."""
 
     @property
     def shown(self) -> bool:

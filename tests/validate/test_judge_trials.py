@@ -12,6 +12,7 @@ from components.trading.backtest import backtest
 from components.validate import classes, scores
 from components.validate import judge as judging
 from components.validate.measures import bounded
+from components.validate.returns import RETURNS, read_returns
 from components.validate.zone import ClassZone, ScoreZone
 
 QUICK = JudgeConfig(bootstrap_samples=20)
@@ -45,6 +46,27 @@ def test_a_judged_bundle_is_one_trial_with_the_sharpe_ratio_of_one_day(bench, ma
     assert (entry["examples"], entry["run_key"], entry["num_times"]) == ("e" * 64, "r1", 120)
     assert entry["span"] == {"first": "2024-01-01", "last": "2024-04-29"}
     assert verdict.num_trials == 1
+
+
+def test_the_returns_of_a_judged_bundle_are_kept_twice_and_their_digest_in_the_ledger(bench, make_zone) -> None:
+    zone = make_zone(skill=0.35, num_times=120)
+    look(bench, {"test": zone})
+    [entry] = entries(bench)
+    book = backtest(zone, QUICK.costs)
+    for folder in (bench.folder / "out", bench.run.folder):
+        kept = read_returns(folder / RETURNS, entry["returns"])
+        np.testing.assert_array_equal(kept.timestamp, book.timestamp)
+        np.testing.assert_array_equal(kept.net, book.net)
+        assert kept.bars_per_year == 252.0
+
+
+def test_what_cannot_be_traded_leaves_no_returns(bench, make_zone, make_classes) -> None:
+    zone = make_zone(skill=0.35, num_times=120)
+    look(bench, {"test": replace(zone, probability=np.full(zone.label.size, np.nan))}, name="broken")
+    config = JudgeConfig(gates=CLASS_GATES, bootstrap_samples=20)
+    look(bench, {"test": make_classes(), "train": make_classes(num_times=600, seed=4)}, name="classes", config=config)
+    assert [entry["returns"] for entry in entries(bench)] == [None, None]
+    assert not (bench.folder / "out" / RETURNS).exists()
 
 
 def test_recipes_add_up_judging_again_does_not_and_other_days_are_not_counted(bench, make_zone) -> None:
