@@ -21,6 +21,7 @@ COMMANDS = {
     "replay": ("cli.replay", "Judge a promoted version once more, from the bars on, and compare every number."),
     "config": ("cli.config", "Show recipes and every setting with its default."),
     "compile": ("cli.compile", "Compile the pipelines, or check that the committed ones are up to date."),
+    "plan": ("cli.plan", "Print what each step of a pipeline asks for and can cost; refuse over a budget."),
     "probe": ("cli.probe", "Look for data and features that lie: look-ahead, restated pasts, shifted labels."),
     "gates": ("cli.gates", "Judge the judge: plant bad models, count how often noise passes."),
     "setup-test": ("cli.setup_test", "One real batch through a family: device, rows, windows, success."),
@@ -55,8 +56,8 @@ class LazyGroup(click.Group):
 def qf() -> None:
     """Train, judge and promote market models.
 
-    Exit codes: 0 done (a refused model is a result, not an error), 64 usage, 65 bad data or
-    configuration, 75 interrupted: the same command resumes.
+    Exit codes: 0 done (a refused model is a result, not an error), 2 over a budget, 64 usage,
+    65 bad data or configuration, 75 interrupted: the same command resumes.
     """
 
 

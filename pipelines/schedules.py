@@ -1,6 +1,7 @@
 """Which pipelines recur, and when: read from ``schedules.yaml``, and checked against the compiled pipelines."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -24,6 +25,23 @@ class Schedule(Config):
     """When, in UTC."""
     arguments: dict[str, Any] = Field(default_factory=dict[str, Any])
     """Parameters of the pipeline that differ from their defaults."""
+
+    @property
+    def runs_per_month(self) -> Decimal:
+        """How often it fires in 30 days, on average over a year of twelve such months.
+
+        Where day and weekday are both given, either one fires, as in every cron.
+        """
+        second, minute, hour, day, month, weekday = (field == "*" for field in self.cron.split())
+        in_month, in_week = Decimal(1), Decimal(30) / 7
+        days = {
+            (True, True): Decimal(30),
+            (False, True): in_month,
+            (True, False): in_week,
+            (False, False): in_month + in_week - in_week / 30,
+        }[day, weekday]
+        times_a_day = (60 if second else 1) * (60 if minute else 1) * (24 if hour else 1)
+        return days * times_a_day / (1 if month else 12)
 
 
 def schedules(path: Path = SCHEDULES) -> Mapping[str, Schedule]:

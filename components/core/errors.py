@@ -5,6 +5,7 @@ whether trying again can help.
 """
 
 DONE = 0
+OVER_BUDGET = 2
 USAGE = 64
 BAD_DATA = 65
 RESUMABLE = 75
@@ -82,3 +83,13 @@ class SourceUnreachableError(QuantfoundryError):
 
 class EnvironmentMissingError(QuantfoundryError):
     """A package, device or service that the step needs is not there."""
+
+
+class PlanError(QuantfoundryError):
+    """What a pipeline will ask of the cluster has no bound, or no price."""
+
+
+class OverBudgetError(QuantfoundryError):
+    """A run can cost more than it may."""
+
+    exit_code = OVER_BUDGET
