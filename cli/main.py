@@ -20,6 +20,8 @@ COMMANDS = {
     "replay": ("cli.replay", "Judge a promoted version once more, from the bars on, and compare every number."),
     "config": ("cli.config", "Show recipes and every setting with its default."),
     "compile": ("cli.compile", "Compile the pipelines, or check that the committed ones are up to date."),
+    "submit": ("cli.submit", "Upload a pipeline to a Kubeflow Pipelines server, run it there, follow the run."),
+    "schedules": ("cli.schedules", "Plan, apply and compare the recurring runs of a Kubeflow Pipelines server."),
     "probe": ("cli.probe", "Look for data and features that lie: look-ahead, restated pasts, shifted labels."),
     "gates": ("cli.gates", "Judge the judge: plant bad models, count how often noise passes."),
     "setup-test": ("cli.setup_test", "One real batch through a family: device, rows, windows, success."),

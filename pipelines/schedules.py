@@ -44,16 +44,25 @@ def schedules(path: Path = SCHEDULES) -> Mapping[str, Schedule]:
     return {name: Schedule.parse(values, name=f"{path.name}: {name}") for name, values in load_file(path).items()}
 
 
+def compiled_file(pipeline: str) -> Path:
+    """Return the file of a compiled pipeline.
+
+    Raises:
+        UsageError: If there is none of this name.
+    """
+    known = {path.stem: path for path in COMPILED.glob("*.yaml")}
+    if pipeline not in known:
+        raise UsageError(f"{pipeline}: no such pipeline among the compiled ones")
+    return known[pipeline]
+
+
 def parameters(pipeline: str) -> dict[str, Any]:
     """Return what a compiled pipeline declares of each of its parameters, by name.
 
     Raises:
-        UsageError: If no pipeline of this name is among the compiled ones.
+        UsageError: If there is no such pipeline.
     """
-    compiled = COMPILED / f"{pipeline}.yaml"
-    if not compiled.is_file():
-        raise UsageError(f"{pipeline}: no such pipeline among the compiled ones")
-    document = next(yaml.safe_load_all(compiled.read_text(encoding="utf-8")))
+    document = next(yaml.safe_load_all(compiled_file(pipeline).read_text(encoding="utf-8")))
     declared: dict[str, Any] = document["root"]["inputDefinitions"]["parameters"]
     return declared
 
