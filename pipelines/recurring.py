@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import kfp_server_api
 
+from components.core.errors import UsageError
 from pipelines.remote import Remote
 from pipelines.schedules import Schedule
 from pipelines.submit import ENDED, content_mark, publish
@@ -47,6 +48,7 @@ def plan(remote: Remote, wanted: Mapping[str, Schedule]) -> list[Change]:
     """Return the changes that would make the server's recurring runs those of the file; none is made.
 
     Raises:
+        UsageError: If the server holds a recurring run that it cannot read itself.
         QuantfoundryError: If a schedule's pipeline is not compiled, or the server refuses or does not answer.
     """
     experiment = remote.experiment(EXPERIMENT)
@@ -56,6 +58,10 @@ def plan(remote: Remote, wanted: Mapping[str, Schedule]) -> list[Change]:
         chosen = {"experiment_id": experiment.experiment_id}
         service = remote.recurring.recurring_run_service_list_recurring_runs
         for item in remote.every(service, "recurring_runs", **chosen):
+            if item.error:
+                raise UsageError(
+                    f"recurring run {item.recurring_run_id}: {item.error.message}. Delete it on the server"
+                )
             held.setdefault(item.display_name, []).append(item)
         for run in remote.every(remote.runs.run_service_list_runs, "runs", **chosen):
             if run.state not in ENDED:

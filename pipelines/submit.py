@@ -204,7 +204,7 @@ def follow(
         run = remote.ask(remote.runs.run_service_get_run, run_id)
         if run is None:
             raise UsageError(f"run {run_id}: the server has none of this id")
-        state = str(run.state)
+        state = str(run.state or "RUNTIME_STATE_UNSPECIFIED")
         if state != before:
             on_state(clock(), state)
         if state in ENDED:

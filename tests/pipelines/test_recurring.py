@@ -129,6 +129,17 @@ def test_recurring_runs_of_other_experiments_are_not_ours(kubeflow: Kubeflow, re
     assert list(kubeflow.recurring) == ["theirs"]
 
 
+def test_a_recurring_run_that_the_server_cannot_read_stops_the_plan(kubeflow: Kubeflow, remote: Remote) -> None:
+    settle(remote, monthly())
+    (held,) = kubeflow.recurring.values()
+    kubeflow.recurring["broken"] = {
+        "recurring_run_id": "broken", "experiment_id": held["experiment_id"],
+        "error": {"code": 13, "message": "unread"},
+    }  # fmt: skip
+    with pytest.raises(UsageError, match="recurring run broken: unread"):
+        plan(remote, monthly())
+
+
 @pytest.mark.parametrize("wanted", [monthly(hour=3), {}], ids=["changed", "removed"])
 @pytest.mark.parametrize("ignores_orphan", [False, True], ids=["new server", "old server"])
 def test_a_schedule_with_a_run_that_goes_on_is_left_alone_until_it_ends(
