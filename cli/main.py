@@ -22,6 +22,8 @@ COMMANDS = {
     "config": ("cli.config", "Show recipes and every setting with its default."),
     "compile": ("cli.compile", "Compile the pipelines, or check that the committed ones are up to date."),
     "plan": ("cli.plan", "Print what each step of a pipeline asks for and can cost; refuse over a budget."),
+    "submit": ("cli.submit", "Upload a pipeline to a Kubeflow Pipelines server, run it there, follow the run."),
+    "schedules": ("cli.schedules", "Plan, apply and compare the recurring runs of a Kubeflow Pipelines server."),
     "probe": ("cli.probe", "Look for data and features that lie: look-ahead, restated pasts, shifted labels."),
     "gates": ("cli.gates", "Judge the judge: plant bad models, count how often noise passes."),
     "setup-test": ("cli.setup_test", "One real batch through a family: device, rows, windows, success."),

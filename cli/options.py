@@ -1,8 +1,9 @@
 """Options that several commands share."""
 
+import functools
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -39,6 +40,20 @@ def root_option(command: Command) -> Command:
         callback=_workspace,
         help="Where runs, models and ledgers are kept.",
     )(command)
+
+
+def server_options(command: Command) -> Command:
+    """Add ``--host`` and ``--namespace``: the Kubeflow Pipelines server, handed on as one ``address``."""
+
+    @click.option("--host", envvar="KF_PIPELINES_ENDPOINT", default="", help="Server; in a pod, its own cluster's.")
+    @click.option("--namespace", envvar="KF_PIPELINES_NAMESPACE", default="", help="Of the user, where users have one.")
+    @functools.wraps(command)
+    def with_address(*args: Any, host: str, namespace: str, **kwargs: Any) -> Any:
+        from pipelines.remote import Address  # noqa: PLC0415 - only these commands have the client of a server
+
+        return command(*args, address=Address.found(host, namespace), **kwargs)
+
+    return cast("Command", with_address)
 
 
 def chosen_dataset(workspace: Workspace, family: str, dataset: str) -> str:

@@ -10,9 +10,9 @@ from rich.table import Table
 from cli.console import console
 from components.core.errors import UsageError
 from components.core.files import readable_json
-from pipelines.plan import PRICES, Plan, Step, compiled_file, money, prices_of
+from pipelines.plan import PRICES, Plan, Step, money, prices_of
 from pipelines.plan import plan as planned
-from pipelines.schedules import SCHEDULES, schedules
+from pipelines.schedules import SCHEDULES, compiled_file, schedules
 
 
 def _amount(context: click.Context, parameter: click.Parameter, value: str | None) -> Decimal | None:

@@ -18,9 +18,8 @@ import yaml
 from pydantic import Field
 
 from components.core.config import Config
-from components.core.errors import EnvironmentMissingError, OverBudgetError, PlanError, UsageError
+from components.core.errors import EnvironmentMissingError, OverBudgetError, PlanError
 from components.core.strict_yaml import load_file
-from pipelines import COMPILED
 
 PRICES: Final = Path(__file__).parent / "prices.yaml"
 _GIB: Final = 1024**3
@@ -114,19 +113,6 @@ def prices_of(path: Path = PRICES) -> Prices:
         RecipeError: If it does not validate.
     """
     return Prices.parse(load_file(path), name=str(path))
-
-
-def compiled_file(pipeline: str) -> Path:
-    """Return the committed file of ``pipeline``; '-' and '_' are the same.
-
-    Raises:
-        UsageError: If there is none; those that exist are named.
-    """
-    files = {path.stem: path for path in sorted(COMPILED.glob("*.yaml"))}
-    wanted = pipeline.replace("_", "-")
-    if wanted not in files:
-        raise UsageError(f"{pipeline!r}: no such compiled pipeline. There is {', '.join(files)}")
-    return files[wanted]
 
 
 def plan(path: Path, prices: Prices) -> Plan:

@@ -81,6 +81,12 @@ class SourceUnreachableError(QuantfoundryError):
     exit_code = RESUMABLE
 
 
+class ServerUnreachableError(QuantfoundryError):
+    """A server that runs things for us does not answer, or is too busy to; trying again later can help."""
+
+    exit_code = RESUMABLE
+
+
 class EnvironmentMissingError(QuantfoundryError):
     """A package, device or service that the step needs is not there."""
 
