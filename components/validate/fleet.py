@@ -74,7 +74,7 @@ class Discovery:
 
 
 def discoveries(
-    fleet: Sequence[Twin], config: JudgeConfig, *, level: float = LEVEL, method: Method = "bh"
+    fleet: Sequence[Twin], config: JudgeConfig, *, level: float = LEVEL, method: Method = "by"
 ) -> tuple[Discovery, ...]:
     """Return, in the order of the fleet, which twins are skilful with a false discovery rate of ``level`` at most.
 
