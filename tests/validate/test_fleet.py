@@ -38,6 +38,9 @@ def test_the_skilful_are_found_and_the_guessing_and_the_broken_are_not(make_zone
         Twin("short", make_zone(skill=0.5, num_symbols=1, num_times=40)),
     ]
     found = {item.name: item for item in discoveries(fleet, QUICK)}
+    in_order = np.array([found[twin.name].p_value for twin in fleet])
+    # Unless asked otherwise, for any dependence: twins share their days, where Benjamini and Hochberg do not hold.
+    np.testing.assert_allclose([found[twin.name].adjusted for twin in fleet], ADJUSTED["by"](in_order))
     assert {name for name, item in found.items() if item.discovered} == {"skilful0", "skilful1", "skilful2"}
     assert np.isnan(found["broken"].p_value)
     assert np.isnan(found["short"].p_value)
