@@ -13,6 +13,7 @@ from components.core import family as families
 from components.core.errors import UsageError
 from pipelines import fleet_calibration
 from pipelines.calibration import RECIPE, mean_row, share_row, study_of, table_of
+from pipelines.fleet_calibration import draws
 
 
 def results(kind: str, outcomes: list[str]) -> list[dict]:
@@ -79,6 +80,12 @@ def test_one_market_of_each_kind_is_judged_right_and_asked_again_costs_nothing(f
     assert {path: path.stat().st_mtime_ns for path in (folder / "done").iterdir()} == before
     rows = json.loads((folder / "table.json").read_text())["rows"]
     assert [row["outcome"] for row in rows] == ["held, too few to show"] * 2
+
+
+def test_the_kinds_of_fleets_of_one_seed_draw_apart_and_each_again_alike() -> None:
+    first, again = ([draws(kind, 4).random() for kind in fleet_calibration.KINDS] for _ in range(2))
+    assert first == again
+    assert len(set(first)) == 2
 
 
 def test_fleets_of_noise_promote_nobody_and_mixed_ones_mostly_the_skilful() -> None:
