@@ -33,7 +33,18 @@ class Resources:
     shared_memory: str = "2Gi"
     """Size of the memory-backed ``/dev/shm``."""
     timeout_s: int = 6 * 3600
-    """Wall-clock limit of the task."""
+    """Wall-clock limit of the task; of a training job, the time in its queue included."""
+    queue: str = "quantfoundry"
+    """The Kueue queue that it waits in; empty: none."""
+    nodes: int = 1
+    """Hosts that train together; each gets all of the above. Several take a training job of their own."""
+    spot: bool = False
+    """Whether hosts will do that may be taken away. Takes a training job, which goes on from its checkpoint."""
+
+    @property
+    def launched(self) -> bool:
+        """Whether a job trains that the step starts and follows, instead of the step itself."""
+        return self.nodes > 1 or self.spot
 
 
 @dataclass(frozen=True, kw_only=True)
