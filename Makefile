@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed-$(shell cat requirements/*.txt pyproject.toml | sha2
 TWO := -n 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test test-slow check lock clean
+.PHONY: run test test-slow check manifests lock clean
 
 run: $(STAMP)  ## the price-action pipeline, end to end, on a synthetic market
 	$(BIN)/qf run price-action --recipe smoke
@@ -16,12 +16,15 @@ test: $(STAMP)  ## the quick tests
 test-slow: $(STAMP)  ## the tests that take minutes, and those on real data where it lies beside the project
 	$(BIN)/python -m pytest $(TWO) -m "slow or realdata"
 
-check: $(STAMP)  ## style, types, import rules, compiled pipelines
+check: $(STAMP) manifests  ## style, types, import rules, compiled pipelines, manifests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --level error
 	$(BIN)/lint-imports
 	$(BIN)/qf compile --check
+
+manifests: $(STAMP)  ## every overlay of manifests/ builds and keeps our rules
+	$(BIN)/python -m pipelines.manifests
 
 $(STAMP):
 	$(PYTHON) -m venv --clear $(VENV)

@@ -7,14 +7,21 @@ cluster; a GPU limit without its type is ignored by the backend; caching is on u
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from components.wiring import GPU_TYPE, POOL_LABEL
+from pipelines.pods import LOWEST_USER, literal_secrets, unfixed
 
 PURE: frozenset[str] = frozenset()
 """Steps without side effects, which alone may be cached. None is: each one writes its run's record."""
+
+PLACED: Final = {
+    "activeDeadlineSeconds", "configMapAsEnv", "emptyDirMounts", "fieldPathAsEnv", "nodeSelector", "podMetadata",
+    "pvcMount", "secretAsEnv", "secretAsVolume", "securityContext", "tolerations",
+}  # fmt: skip
+"""What may stand in the platform part of a task. The backend itself drops capabilities and sets seccomp (2.16.1 on)."""
 
 
 def hazards(path: Path) -> list[str]:
@@ -55,17 +62,29 @@ def _executor(name: str, executor: dict[str, Any], placed: dict[str, Any]) -> It
     if "pip install" in command:
         yield f"{name}: installs packages at run time; put them in the image"
     image = container.get("image", "")
-    if ":" not in image.rpartition("/")[2] or image.endswith(":latest"):
+    if unfixed(image):
         yield f"{name}: image {image!r} has no fixed version"
+    for text in literal_secrets(container):
+        yield f"{name}: {text}"
     resources = container.get("resources", {})
     for field in ("resourceCpuLimit", "resourceMemoryLimit"):
         if field not in resources:
             yield f"{name}: no {field}; place it"
-    if not placed.get("securityContext", {}).get("runAsNonRoot"):
+    yield from _platform(name, placed)
+    yield from _gpu(name, resources.get("accelerator"), placed)
+
+
+def _platform(name: str, placed: dict[str, Any]) -> Iterator[str]:
+    user = placed.get("securityContext", {})
+    if not user.get("runAsNonRoot") or int(user.get("runAsUser", 0)) < LOWEST_USER:
         yield f"{name}: may run as root; place it"
+    if unknown := sorted(placed.keys() - PLACED):
+        yield f"{name}: {', '.join(unknown)}; not one of the things that a task of ours may have"
+    for volume in placed.get("emptyDirMounts", []):
+        if "sizeLimit" not in volume:
+            yield f"{name}: volume {volume['volumeName']} has no sizeLimit; it could fill the node"
     if "activeDeadlineSeconds" not in placed:
         yield f"{name}: no timeout; place it"
-    yield from _gpu(name, resources.get("accelerator"), placed)
 
 
 def _gpu(name: str, accelerator: dict[str, Any] | None, placed: dict[str, Any]) -> Iterator[str]:

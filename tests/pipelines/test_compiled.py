@@ -102,6 +102,13 @@ PLANTS: dict[str, tuple[Callable[[Documents], Any], str]] = {
     "selector": (lambda d: _placed(d).pop("nodeSelector"), "selects no pool"),
     "toleration": (lambda d: _placed(d).pop("tolerations"), "does not tolerate"),
     "root": (lambda d: _placed(d).pop("securityContext"), "may run as root"),
+    "user 0": (lambda d: _placed(d)["securityContext"].update(runAsUser="0"), "may run as root"),
+    "secret": (
+        lambda d: _executor(d).update(env=[{"name": "API_TOKEN", "value": "abc"}]),
+        "API_TOKEN holds a secret's value",
+    ),
+    "hostPath": (lambda d: _placed(d).update(hostPathMounts=[{"path": "/"}]), "hostPathMounts; not one of the things"),
+    "shared memory": (lambda d: _placed(d)["emptyDirMounts"][0].pop("sizeLimit"), "volume shm has no sizeLimit"),
     "timeout": (lambda d: _placed(d).pop("activeDeadlineSeconds"), "no timeout"),
     "memory": (lambda d: _executor(d)["resources"].pop("resourceMemoryLimit"), "no resourceMemoryLimit"),
 }
