@@ -182,7 +182,7 @@ def blinded(examples: pd.DataFrame, horizon: int) -> pd.DataFrame:
         return examples
     _, slot = np.unique(examples["timestamp"].to_numpy(), return_inverse=True)
     near = ~sealed & (slot >= slot[sealed].min() - horizon - 1)
-    outcomes = [name for name in ("label", "forward_return") if name in examples]
+    outcomes = [name for name in ("label", "move", "forward_return") if name in examples]
     return examples.assign(**{name: examples[name].where(~near) for name in outcomes})
 
 

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from components.core.errors import UsageError
 from components.core.family import Family
-from components.market.columns import CONTEXT, REGIMES, RETURNS
+from components.market.actions import ACTION_LABELLER, actions
+from components.market.columns import ACTIONS, CONTEXT, REGIMES, RETURNS
 from components.market.health import HEALTH_LABELLER, known_scores
 from components.market.labels import ahead, next_direction, next_open_return
 from components.market.moves import INPUTS as MOVE_INPUTS
@@ -57,11 +58,19 @@ def _moves(returns: Floats, horizon: int) -> Mapping[str, Floats]:
     return {"label": move, "now": past_volatility(returns[..., 1], returns[..., 2])}
 
 
+def _action(prices: Floats, horizon: int) -> Mapping[str, Floats]:
+    label, now, move = actions(prices[..., 1], horizon)
+    return {"label": label, "now": now, "move": move, "forward_return": next_open_return(prices[..., 0])}
+
+
 LABELLERS: Final[Mapping[str, Labeller]] = {
     "direction": Labeller(TECHNICAL_VIEW, ("open", "close"), _direction),
     "regime": Labeller(CONTEXT_VIEW, CONTEXT, _regime, {"labeller": REGIME_LABELLER, "classes": list(REGIMES)}),
     "health": Labeller(RETURNS_VIEW, RETURNS, _health, {"labeller": HEALTH_LABELLER}),
     "moves": Labeller(RETURNS_VIEW, MOVE_INPUTS, _moves, {"labeller": MOVE_LABELLER, "label_unit": "log return"}),
+    "action": Labeller(
+        TECHNICAL_VIEW, ("open", "close"), _action, {"labeller": ACTION_LABELLER, "classes": list(ACTIONS)}
+    ),
 }
 
 

@@ -55,10 +55,14 @@ class Output:
     unit: str
     parts: tuple[str, ...] = ()
     """Names of a vector's elements, such as the classes; empty for a single number."""
+    tabled: bool = True
+    """Whether it fills columns of a table of predictions; if not, who serves the graph has it and nobody else."""
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that it fills in a table of predictions."""
+        if not self.tabled:
+            return ()
         return tuple(f"{self.name}_{part}" for part in self.parts) or (self.name,)
 
 

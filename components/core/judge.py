@@ -11,7 +11,7 @@ Metric = Literal[
     # of a direction
     "precision_lift", "auc", "log_loss_skill", "net_sharpe", "timing_gain", "deflated_sharpe",
     # of classes
-    "class_log_loss_skill", "class_accuracy_lift", "macro_f1_lift", "class_ece",
+    "class_log_loss_skill", "class_accuracy_lift", "macro_f1_lift", "class_ece", "side_log_loss_skill",
     # of a score
     "score_error_skill", "score_correlation", "reconstruction_mse",
     # of quantiles
@@ -119,6 +119,23 @@ CLASS_GATES = (
 Classes last, so an honest model mostly names the class now: its accuracy may tie with "nothing changes", 0.05 given
 for the noise of some hundred decision times. Its probabilities may not tie. The rows of one class now are few: its
 probabilities may cost a fifth more than the transitions there before it is called worse.
+"""
+
+ACTION_GATES = (
+    GateConfig(metric="side_log_loss_skill", bound=0.0),
+    GateConfig(metric="class_log_loss_skill", bound=0.0),
+    GateConfig(metric="class_accuracy_lift", bound=0.0),
+    GateConfig(metric="macro_f1_lift", bound=0.0),
+    GateConfig(metric="class_ece", bound=0.15, side="below"),
+    GateConfig(metric="deflated_skill", bound=0.95),
+    GateConfig(metric="worst_regime", bound=-0.2, min_timestamps=20),
+    *_OF_ALL,
+    GateConfig(metric="champion_log_loss", bound=0.005, side="below"),
+    GateConfig(metric="side_log_loss_skill", bound=0.0, zone="holdout", min_timestamps=30),
+)
+"""For families that say buy, hold or sell. Who knows how far a price will move knows when to hold, and nothing to
+trade on, even of noise whose volatility changes: so the side of the moves that came is asked about by itself, and
+that skill is the one that is deflated and asked of the holdout.
 """
 
 SCORE_GATES = (

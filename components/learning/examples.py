@@ -43,10 +43,12 @@ class Examples:
     """[symbol, time]: 1.0 if the next close is higher, 0.0 if not, or a class's code, or a score, or a log return; NaN
     if unknown."""
     forward_return: Floats
-    """[symbol, time]: next open to the open after it, a fraction; NaN if unknown, and beside classes and scores."""
+    """[symbol, time]: next open to the open after it, a fraction; NaN if unknown, and beside labels without it."""
     now: Floats
     """[symbol, time]: class or score at the decision itself, beside a log return the past volatility of one bar; NaN if
     unknown, and beside directions."""
+    move: Floats
+    """[symbol, time]: the move behind an action, in past volatilities; NaN if unknown, and beside other labels."""
     classes: tuple[str, ...]
     """Names of the label's classes, by code; empty where it has none."""
     mean: Floats
@@ -129,7 +131,7 @@ def from_table(table: pa.Table, manifest: Mapping[str, Any], *, name: str) -> Ex
     if TRAIN not in zones:
         raise DataError("no row is in zone 'train'", file=name, column="zone", remedy="Give train a larger share")
     mean, std = _moments(rows[row_zone == zones.index(TRAIN)])
-    cells = {key: np.full(panel.present.shape, np.nan) for key in ("label", "forward_return", "now")}
+    cells = {key: np.full(panel.present.shape, np.nan) for key in ("label", "forward_return", "now", "move")}
     for key, values in _labels(table, beside, manifest, file=name).items():
         cells[key][code, column] = values
     return Examples(
@@ -151,10 +153,11 @@ def _labels(table: pa.Table, beside: str, manifest: Mapping[str, Any], *, file: 
     """Return the label of each row and what stands beside it; who cannot say what is cannot be asked what comes."""
     label, other = _floats(table, "label"), _floats(table, beside)
     _check_labels(label, manifest, file=file, column="label")
+    more = {name: _floats(table, name) for name in ("forward_return", "move") if name in table.column_names}
     if beside == "now":
         _check_labels(other, manifest, file=file, column="now")
         label = np.where(np.isnan(other), np.nan, label)
-    return {"label": label, beside: other}
+    return {"label": label, beside: other, **more}
 
 
 def _check_labels(labels: Floats, manifest: Mapping[str, Any], *, file: str, column: str) -> None:

@@ -26,6 +26,7 @@ from components.learning.checkpoint import (
 from components.learning.dropout import MaskPool
 from components.learning.events import GRADIENT_NORM, LEARNING_RATE
 from components.learning.faults import checked_loss
+from components.learning.feed import Feed
 from components.learning.gradient import GradientNorms, clip_gradient, parts
 from components.learning.journal import Journal
 from components.learning.precision import Precision
@@ -54,6 +55,8 @@ class Task:
     """How many samples these positions stand for, where one stands for several."""
     pool: MaskPool | None = None
     """Where the loss reads its dropout masks, if it does: its state is saved too."""
+    feed: Feed[Any] | None = None
+    """What ``loss`` takes its batches from, if it wants them made ahead; it is told what comes next."""
 
 
 @dataclass
@@ -100,7 +103,9 @@ class Loop:
         """Take the task's network to ``device`` and go on from the newest checkpoint in ``store``, if there is one."""
         self.task, self.position = task, Position()
         self.model = task.model.to(device)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay
+        )
         self.precision = Precision(config.precision, device)
         self.best_weights: dict[str, Tensor] = {}
         self._config, self._device, self._store, self._run = config, device, store, run
@@ -175,6 +180,10 @@ class Loop:
         )
         batches = torch.from_numpy(order).to(self._device).split(config.batch)
         self.model.train()
+        if self.task.feed:
+            num_parts = min(config.gradient.accumulate, config.batch)
+            coming = (part for batch in batches[position.batch :] for part, _ in parts(batch, num_parts))
+            self.task.feed.start(coming, epoch=position.epoch, first=position.batch * num_parts)
         while position.batch < len(batches):
             self._step(batches[position.batch])
             position.batch += 1

@@ -119,11 +119,22 @@ class GradientConfig(StepConfig):
     """Segments of the layers whose activations are computed again in the backward pass; 4 where memory runs out."""
 
 
+class SnapshotConfig(Config):
+    """Which epochs' weights are kept for people; a run resumes from its checkpoints, whatever this says."""
+
+    every_epochs: NonNegativeInt = 10
+    """Epochs from one to the next; 0 keeps none."""
+
+    best_only: bool = False
+    """Whether the weights of the best epoch so far are kept then, not those of the epoch itself."""
+
+
 class PrecisionConfig(Config):
     """Number format of the forward pass; weights and optimizer stay in float32."""
 
-    format: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
-    """auto takes what the device gains from: bfloat16, float16 on older GPUs, float32 on most CPUs."""
+    format: Literal["float32", "bfloat16", "float16", "auto", "gpu"] = "float32"
+    """auto takes what the device gains from: bfloat16, float16 on older GPUs, float32 on most CPUs. gpu does so on a
+    GPU alone: recurrent layers are slower in 16 bits on every CPU."""
 
 
 class MaskConfig(Config):
@@ -134,6 +145,9 @@ class MaskConfig(Config):
 
     pool_elements: PositiveInt = 2**22
     """Elements of that mask, at 4 bytes each; twice the largest layer's output where that is more."""
+
+
+Memory = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class LoopConfig(Config):
@@ -150,6 +164,9 @@ class LoopConfig(Config):
 
     weight_decay: NonNegativeFloat = 0.01
     """Pull of the weights towards 0, decoupled from the step. More against overfitting."""
+
+    betas: tuple[Memory, Memory] = (0.9, 0.999)
+    """How much of the mean and of the square of earlier gradients AdamW keeps from step to step."""
 
     epochs: PositiveInt = 100
     """Passes over the training samples at most."""

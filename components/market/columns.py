@@ -98,5 +98,8 @@ REGIMES = ("calm_uptrend", "risk_on_trend", "risk_off_trend", "choppy", "high_vo
 VOL_BUCKETS = ("low", "med", "high")
 """How much a price moves, by code."""
 
+ACTIONS = ("buy", "hold", "sell")
+"""What to do with a symbol, by code."""
+
 BEHAVIORS = ("momentum", "mean_reversion", "mixed")
 """What moves of a price are followed by, by code."""

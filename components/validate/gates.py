@@ -33,6 +33,7 @@ TITLES: dict[Metric, str] = {
     "class_accuracy_lift": "Is it right about as often as saying that nothing changes, or more?",
     "macro_f1_lift": "Does it know all classes, the rare ones too?",
     "class_ece": "Is it as sure as it is right?",
+    "side_log_loss_skill": "Of the moves that came, does it know which way they went?",
     "score_error_skill": "Does it know more of what comes than the score now tells?",
     "score_correlation": "Does a higher score come when it says so?",
     "reconstruction_mse": "Does it still know the shape of the data?",

@@ -24,6 +24,7 @@ FORMS: dict[str, str] = {
     "class_accuracy_lift": "+.3f",
     "macro_f1_lift": "+.3f",
     "class_ece": ".3f",
+    "side_log_loss_skill": "+.2%",
     "score_error_skill": "+.2%",
     "score_correlation": "+.3f",
     "reconstruction_mse": ".3f",
