@@ -14,6 +14,8 @@ Metric = Literal[
     "class_log_loss_skill", "class_accuracy_lift", "macro_f1_lift", "class_ece",
     # of a score
     "score_error_skill", "score_correlation", "reconstruction_mse",
+    # of an allocation
+    "timing", "champion_sharpe",
     # of several
     "deflated_skill", "worst_regime", "planted_control", "export_parity", "placebo", "feature_causality",
     "answer_causality", "champion_log_loss", "champion_score_error",
@@ -23,7 +25,7 @@ Metric = Literal[
 CAUSAL_METRICS = frozenset({"feature_causality", "answer_causality"})
 """Asked by who has the examples, not a table of predictions alone."""
 
-CHAMPION_METRICS = frozenset({"champion_log_loss", "champion_score_error"})
+CHAMPION_METRICS = frozenset({"champion_log_loss", "champion_score_error", "champion_sharpe"})
 """Asked only if there is a champion."""
 
 SERVED_METRICS = frozenset({"export_parity"})
@@ -130,6 +132,22 @@ SCORE_GATES = (
 """For families that say how high a score comes: 1% less squared error than what was known without them.
 
 In the worst third of the scores now, a tenth more error than the best peer's is given for noise.
+"""
+
+ALLOCATION_GATES = (
+    GateConfig(metric="net_sharpe", bound=0.0),
+    GateConfig(metric="timing", bound=0.0),
+    GateConfig(metric="deflated_sharpe", bound=0.95),
+    GateConfig(metric="worst_regime", bound=-0.05, min_timestamps=20),
+    *_OF_ALL,
+    GateConfig(metric="champion_sharpe", bound=1.0, side="below"),
+    GateConfig(metric="timing", bound=0.0, zone="holdout", min_timestamps=30),
+)
+"""For families that say how much to hold: more than cash after costs, and more than the same exposure held all along.
+
+A market that only drifts pays whoever holds it: ``net_sharpe`` alone would let that in, ``timing`` does not. In the
+worst third of past volatility a correlation of -0.05 is given for noise. Over a year and a half the Sharpe ratios of
+two like models are about 0.5 apart by luck; 1 is given.
 """
 
 

@@ -35,6 +35,7 @@ TITLES: dict[Metric, str] = {
     "score_error_skill": "Does it know more of what comes than the score now tells?",
     "score_correlation": "Does a higher score come when it says so?",
     "reconstruction_mse": "Does it still know the shape of the data?",
+    "timing": "Are its weights higher when more comes, beyond holding as much all along?",
     "deflated_sharpe": "Is its Sharpe ratio more than the luck of the best of all that were tried?",
     "deflated_skill": "Is its skill more than the luck of the best of all that were tried?",
     "worst_regime": "Does it hold in the worst regime, too?",
@@ -45,6 +46,7 @@ TITLES: dict[Metric, str] = {
     "answer_causality": "Does every answer stay when what came later is changed?",
     "champion_log_loss": "Is it not worse than the champion?",
     "champion_score_error": "Is it not worse than the champion?",
+    "champion_sharpe": "Is it not worse than the champion?",
 }
 
 

@@ -9,7 +9,7 @@ from components.core.bundle import Bundle
 from components.core.errors import ArtifactError, DataError
 from components.core.family import Family
 from components.learning.examples import Examples, read_examples
-from components.market.predictions import Predictions, ScorePredictions
+from components.market.predictions import AllocationPredictions, Predictions, ScorePredictions
 from components.serving.loader import Served, load
 from components.trading.statistics import Array
 from components.validate.case import Answer, Unanswered
@@ -54,7 +54,8 @@ def compare(served: Served, data: Examples, judged: Table) -> Answer:
         raise ArtifactError(f"the graph reads {signature.columns}, the examples have {data.columns}")
     rows = np.unique(np.linspace(0, num_rows - 1, NUM_WINDOWS).round().astype(np.intp))
     outputs = served.predict(data.raw_windows(_ends(data, judged, rows, signature.window), signature.window))
-    said = (judged.score if isinstance(judged, ScorePredictions) else judged.probability)[rows]
+    scored = isinstance(judged, ScorePredictions | AllocationPredictions)
+    said = (judged.score if scored else judged.probability)[rows]
     first = outputs[signature.outputs[0]].astype(np.float64)
     if first.shape != said.shape:
         raise ArtifactError(f"the output {signature.outputs[0]} has shape {first.shape}, what was judged {said.shape}")

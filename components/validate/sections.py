@@ -26,6 +26,7 @@ FORMS: dict[str, str] = {
     "score_error_skill": "+.2%",
     "score_correlation": "+.3f",
     "reconstruction_mse": ".3f",
+    "timing": "+.3f",
     "deflated_sharpe": ".3f",
     "deflated_skill": ".3f",
     "worst_regime": ".3f",
@@ -34,6 +35,7 @@ FORMS: dict[str, str] = {
     "placebo": ".3f",
     "champion_log_loss": "+.4f",
     "champion_score_error": "+.2%",
+    "champion_sharpe": "+.2f",
 }
 
 
