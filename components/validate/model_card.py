@@ -32,8 +32,8 @@ TEXT, DOCUMENT = "model_card.md", "model_card.json"
 Section = dict[str, Value]
 
 _USES = {
-    ALLOCATION: "Says which share of the capital each symbol should hold until the next decision. For research, and for "
-    "a paper account.",
+    ALLOCATION: "Says which share of the capital each symbol should hold until the next decision. For research, and "
+    "for a paper account.",
     "direction": "Says how likely each symbol's next bar closes higher. For research, and for a paper account that "
     "is long or flat.",
     "classes": "Says how likely each class comes. For research, and as one input of a decision that people answer for.",
