@@ -9,7 +9,7 @@ from components.core.config import Config
 
 Metric = Literal[
     # of a direction
-    "precision_lift", "auc", "log_loss_skill", "net_sharpe", "deflated_sharpe",
+    "precision_lift", "auc", "log_loss_skill", "net_sharpe", "timing_gain", "deflated_sharpe",
     # of classes
     "class_log_loss_skill", "class_accuracy_lift", "macro_f1_lift", "class_ece",
     # of a score
@@ -87,14 +87,16 @@ DEFAULT_GATES = (
     GateConfig(metric="auc", bound=0.5),
     GateConfig(metric="log_loss_skill", bound=0.0),
     GateConfig(metric="net_sharpe", bound=0.0),
+    GateConfig(metric="timing_gain", bound=0.0),
     GateConfig(metric="deflated_sharpe", bound=0.95),
     GateConfig(metric="worst_regime", bound=0.48, min_timestamps=20),
     *_OF_ALL,
     GateConfig(metric="champion_log_loss", bound=0.005, side="below"),
     GateConfig(metric="auc", bound=0.5, zone="holdout", min_timestamps=30),
 )
-"""Better than the base rate, than chance, than cash after costs, than the luck of many tries, than shuffled time, not
-worse than the champion; and on days that were sealed until all that was shown, better than chance once more.
+"""Better than the base rate, than chance, than cash after costs, than holding as much, than the luck of many tries,
+than shuffled time, not worse than the champion; and on days that were sealed until all that was shown, better than
+chance once more.
 
 0.48 in the worst third of past volatility lets the noise of a third pass, but not a third without skill. On
 constructed zones of 250 times and 8 symbols with an AUC of 0.57, 93% pass; with skill in one third only, 3%; with one

@@ -85,11 +85,16 @@ def _net_sharpe(case: Case[Zone]) -> Answer:
     return case.measure(measures.net_sharpe(case.zone, case.config.costs, bars_per_year=case.bars_per_year))
 
 
+def _timing_gain(case: Case[Zone]) -> Answer:
+    return case.measure(measures.timing_gain(case.zone, case.config.costs, bars_per_year=case.bars_per_year))
+
+
 QUESTIONS: Questions = {
     "precision_lift": _with_signals(lambda case: case.measure(measures.precision_lift(case.zone))),
     "auc": lambda case, _: case.measure(measures.ranking(case.zone)),
     "log_loss_skill": lambda case, _: case.measure(measures.log_loss_skill(case.zone)),
     "net_sharpe": _with_signals(_net_sharpe),
+    "timing_gain": _with_signals(_timing_gain),
     "deflated_sharpe": _with_signals(deflation.sharpe),
     "worst_regime": lambda case, _: in_the_worst(case, regimes(case.zone)),
     "planted_control": lambda case, gate: controls.found(case, gate, planted(case)),

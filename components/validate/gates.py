@@ -28,6 +28,7 @@ TITLES: dict[Metric, str] = {
     "auc": "Does it rank bars that rise above bars that fall?",
     "log_loss_skill": "Are its probabilities better than the base rate?",
     "net_sharpe": "Does trading it earn more than cash, after costs?",
+    "timing_gain": "Does trading it beat holding the same symbols at the same average exposure?",
     "class_log_loss_skill": "Does it know more of what comes than the class now tells?",
     "class_accuracy_lift": "Is it right about as often as saying that nothing changes, or more?",
     "macro_f1_lift": "Does it know all classes, the rare ones too?",

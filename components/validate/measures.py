@@ -184,6 +184,35 @@ def sharpe_of(book: Book, *, bars_per_year: float) -> Quantity:
     return Quantity(sharpe, f"total return {net.sum():+.1%} after costs of {book.cost:.2%} a side")
 
 
+def timing_gain(zone: Zone, costs: CostConfig, *, bars_per_year: float) -> Quantity:
+    """Return what knowing when earned in a year, after costs: more than holding as much of each symbol all the time.
+
+    It is the covariance of holdings and returns (Grinblatt and Titman 1993, "Performance Measurement without
+    Benchmarks"), summed over the symbols, less the costs of the book. Stakes are constant, and the share of a symbol's
+    slot that is held all the time is that of its decisions to be long. So who is always long gains nothing, and the
+    drift of a rising market is nobody's skill.
+    """
+    table, num_symbols = zone.predictions, max(len(zone.predictions.symbols), 1)
+    known = np.isfinite(table.forward_return)
+    num_known = np.maximum(np.bincount(table.symbol, known, num_symbols), 1)
+
+    def usual(rows: npt.ArrayLike) -> Array:
+        return (np.bincount(table.symbol, rows, num_symbols) / num_known)[table.symbol]
+
+    earned, long = np.where(known, table.forward_return, 0.0), np.where(known, zone.signal, 0.0)
+    exposure = usual(long)
+    timed = zone.per_time(np.where(known, (long - exposure) * (earned - usual(earned)), 0.0)) / num_symbols
+    paid = costs.per_side * backtest(table, costs).turnover
+    held = float((exposure * earned).sum()) / num_symbols
+    share = float(long.sum()) / max(int(np.count_nonzero(known)), 1)
+    note = (
+        f"in the market {share:.0%} of the time; over the zone {timed.sum():+.1%} by timing, {paid.sum():.1%} costs, "
+        f"and {held:+.1%} by holding as much"
+    )
+    gain = bars_per_year * (timed - paid) / zone.num_times
+    return Quantity(lambda weights: weights @ gain, note)
+
+
 def excess_loss(zone: Zone, champion: Zone) -> Quantity:
     """Return the log loss minus the champion's; both zones hold the same rows."""
     label = zone.predictions.label

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss, precision_score, roc_auc_score
 
 from components.core.judge import CostConfig, JudgeConfig
+from components.market.predictions import Predictions
 from components.trading.backtest import backtest
 from components.trading.statistics import placements
 from components.validate import measures
@@ -101,3 +104,58 @@ def test_placements_by_hand_and_their_means_are_the_auc() -> None:
     assert placements(label, score)[label == 1].mean() == pytest.approx(roc_auc_score(label, score), abs=1e-15)
     assert placements(label, score)[label == 0].mean() == pytest.approx(roc_auc_score(label, score), abs=1e-15)
     assert np.isnan(placements(np.ones(2), score[:2])).all()
+
+
+def test_the_gain_by_timing_by_hand() -> None:
+    # A is long on two of four days, B always; each has half of the capital. A's mean return is 0, B's 0.01.
+    table = Predictions(
+        symbols=("A", "B"),
+        symbol=np.repeat([0, 1], 4),
+        timestamp=np.tile(np.arange(4).astype("datetime64[D]").astype("datetime64[us]"), 2),
+        probability=np.array([0.9, 0.1, 0.9, 0.1, 0.9, 0.9, 0.9, 0.9]),
+        label=np.array([1.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0]),
+        forward_return=np.array([0.02, -0.01, 0.01, -0.02, 0.03, 0.01, -0.02, 0.02]),
+        threshold=0.5,
+    )
+    free = measures.timing_gain(Zone(table), CostConfig(commission=0.0, slippage=0.0), bars_per_year=4.0)
+    timed = 0.5 * 0.5 * (0.02 + 0.01 + 0.01 + 0.02)
+    assert whole(free, Zone(table)) == pytest.approx(timed, abs=1e-15)
+    costs = CostConfig(commission=0.01, slippage=0.0)
+    # A: bought at 0.5 and sold at 0.51, bought at 0.5 and sold at 0.505; B: bought at 0.5, sold after all four days.
+    traded = 0.5 + 0.51 + 0.5 + 0.505 + 0.5 + 0.5 * 1.03 * 1.01 * 0.98 * 1.02
+    paid = measures.timing_gain(Zone(table), costs, bars_per_year=4.0)
+    assert whole(paid, Zone(table)) == pytest.approx(timed - 0.01 * traded, abs=1e-15)
+    assert "in the market 75% of the time; over the zone +1.5% by timing" in paid.note
+    assert "+2.0% by holding as much" in paid.note  # half of A's nothing, all of B's 0.04 on half of the capital
+
+
+@pytest.mark.parametrize("costs", [COSTS, CostConfig(commission=0.0, slippage=0.0)])
+def test_who_is_always_long_gains_nothing_by_timing(make_zone, costs: CostConfig) -> None:
+    predictions = make_zone(skill=0.0)
+    long = replace(
+        predictions,
+        probability=np.full(predictions.label.size, 0.9),
+        forward_return=predictions.forward_return + 0.01,
+    )
+    zone = Zone(long)
+    assert whole(measures.net_sharpe(zone, costs, bars_per_year=252.0), zone) > 3
+    assert whole(measures.timing_gain(zone, costs, bars_per_year=252.0), zone) <= 0
+    # A bar without a return is no bar to be long on, and does not count as one out of the market.
+    unknown = long.forward_return.copy()
+    unknown[::7] = np.nan
+    zone = Zone(replace(long, forward_return=unknown))
+    assert whole(measures.timing_gain(zone, costs, bars_per_year=252.0), zone) <= 0
+
+
+def test_models_of_noise_that_are_mostly_long_pass_in_a_rising_market_by_drift_but_not_by_timing(make_zone) -> None:
+    free, config = CostConfig(commission=0.0, slippage=0.0), JudgeConfig(bootstrap_samples=200)
+    passed = {"net_sharpe": 0, "timing_gain": 0}
+    for seed in range(100):
+        predictions = make_zone(skill=0.0, num_times=250, num_symbols=4, seed=seed, threshold=0.3)
+        zone = Zone(replace(predictions, forward_return=predictions.forward_return + 0.002))
+        for name in passed:
+            asked = getattr(measures, name)(zone, free, bars_per_year=252.0)
+            block = measures.block_length(zone, free)
+            passed[name] += measures.bounded(asked, zone, config, block=block).lower > 0
+    assert passed["net_sharpe"] > 60
+    assert passed["timing_gain"] <= 12  # 5 are expected; block bootstraps of short histories run a little low
