@@ -16,6 +16,8 @@ Metric = Literal[
     "score_error_skill", "score_correlation", "reconstruction_mse",
     # of quantiles
     "quantile_skill", "median_correlation", "hit_rate_lift", "quantile_calibration",
+    # of an allocation
+    "timing", "champion_sharpe",
     # of several
     "deflated_skill", "worst_regime", "planted_control", "export_parity", "placebo", "feature_causality",
     "answer_causality", "champion_log_loss", "champion_score_error", "champion_quantile_loss",
@@ -25,7 +27,7 @@ Metric = Literal[
 CAUSAL_METRICS = frozenset({"feature_causality", "answer_causality"})
 """Asked by who has the examples, not a table of predictions alone."""
 
-CHAMPION_METRICS = frozenset({"champion_log_loss", "champion_score_error", "champion_quantile_loss"})
+CHAMPION_METRICS = frozenset({"champion_log_loss", "champion_score_error", "champion_quantile_loss", "champion_sharpe"})
 """Asked only if there is a champion."""
 
 SERVED_METRICS = frozenset({"export_parity"})
@@ -168,6 +170,22 @@ QUANTILE_GATES = (
 
 Volatility can be known to a part in a market where nobody knows a direction, so the loss alone would let in a model
 that says nothing of where a price goes: rank and hit rate of the median ask for that, and the sealed holdout again.
+"""
+
+ALLOCATION_GATES = (
+    GateConfig(metric="net_sharpe", bound=0.0),
+    GateConfig(metric="timing", bound=0.0),
+    GateConfig(metric="deflated_sharpe", bound=0.95),
+    GateConfig(metric="worst_regime", bound=-0.05, min_timestamps=20),
+    *_OF_ALL,
+    GateConfig(metric="champion_sharpe", bound=1.0, side="below"),
+    GateConfig(metric="timing", bound=0.0, zone="holdout", min_timestamps=30),
+)
+"""For families that say how much to hold: more than cash after costs, and more than the same exposure held all along.
+
+A market that only drifts pays whoever holds it: ``net_sharpe`` alone would let that in, ``timing`` does not. In the
+worst third of past volatility a correlation of -0.05 is given for noise. Over a year and a half the Sharpe ratios of
+two like models are about 0.5 apart by luck; 1 is given.
 """
 
 

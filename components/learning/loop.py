@@ -7,6 +7,7 @@ A family makes a ``Task`` of its network and its loss, and calls the loop's meth
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, Self
 
 import torch
@@ -36,6 +37,7 @@ from components.learning.settings import LoopConfig, Plateau
 from components.learning.stopping import Stopping, copied_weights
 
 _REPORT_EVERY = timedelta(seconds=0.25)
+_NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,19 @@ class Loop:
     """One training, from its start or from its newest checkpoint."""
 
     def __init__(
-        self, task: Task, config: LoopConfig, device: torch.device, store: CheckpointStore, run: RunContext
+        self,
+        task: Task,
+        config: LoopConfig,
+        device: torch.device,
+        store: CheckpointStore,
+        run: RunContext,
+        *,
+        by_step: bool = False,
     ) -> None:
-        """Take the task's network to ``device`` and go on from the newest checkpoint in ``store``, if there is one."""
+        """Take the task's network to ``device`` and go on from the newest checkpoint in ``store``, if there is one.
+
+        The curves of the epochs count epochs, or ``by_step`` the steps until the end of each.
+        """
         self.task, self.position = task, Position()
         self.model = task.model.to(device)
         self.optimizer = torch.optim.AdamW(
@@ -112,7 +124,12 @@ class Loop:
         self._reported = run.clock() - _REPORT_EVERY
         self._resume()
         position = self.position
-        self._journal = Journal(run, task.name, num_lines=position.num_lines, first_step=position.epoch + 1)
+        self._by_step = by_step
+        self._journal = Journal(run, task.name, num_lines=position.num_lines, first_step=self._counted + 1)
+
+    @property
+    def _counted(self) -> int:
+        return self.position.step if self._by_step else self.position.epoch
 
     def close(self) -> None:
         """Close the files of events and metrics."""
@@ -224,10 +241,13 @@ class Loop:
         self.precision.backward(loss * share)
         return value
 
-    def close_epoch(self, train_loss: float, validation: Mapping[str, float]) -> None:
+    def close_epoch(
+        self, train_loss: float, validation: Mapping[str, float], *, profit: Mapping[str, float] = _NOTHING
+    ) -> None:
         """Record the epoch, keep its weights if it is the best so far, say so, and save.
 
         ``validation`` holds ``loss`` and whatever else is worth a curve; the history calls them ``val_loss`` and so on.
+        ``profit``, by tag, is recorded and decides nothing.
 
         Raises:
             DivergedError: If the validation loss is not finite.
@@ -236,9 +256,9 @@ class Loop:
         checked_loss(validation["loss"], place=f"validation {position.epoch + 1}", lr=config.lr)
         metrics = {"train_loss": train_loss, **{f"val_{name}": value for name, value in validation.items()}}
         by_tag = {name.replace("train_", "train/").replace("val_", "eval/"): value for name, value in metrics.items()}
-        by_tag |= {GRADIENT_NORM: position.norms.mean, LEARNING_RATE: self.optimizer.param_groups[0]["lr"]}
+        by_tag |= {GRADIENT_NORM: position.norms.mean, LEARNING_RATE: self.optimizer.param_groups[0]["lr"], **profit}
         self._end_epoch(metrics)
-        self._journal.write_epoch(position.epoch, by_tag)
+        self._journal.write_epoch(self._counted, by_tag)
         said = "  ".join(f"val {name} {value:.4f}" for name, value in validation.items())
         self._say(f"epoch {position.epoch}/{config.epochs}  train loss {train_loss:.4f}  {said}")
         if position.stopping.gained or not config.stopping.restore_best:

@@ -6,9 +6,13 @@ decision is made after, datetime64[us], UTC. A model of the whole market has one
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+ALLOCATION: Final = "allocation"
+"""Name of the output of a network that ``AllocationPredictions.score`` holds."""
 
 Codes = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -85,3 +89,22 @@ class QuantilePredictions:
     """[row, step]: the log return that came, cumulated over the steps."""
     scale: Floats
     """Past volatility of one bar at the decision, a fraction, > 0: what a forecast without a model is made of."""
+
+
+@dataclass(frozen=True)
+class AllocationPredictions:
+    """Which share of the capital should each symbol hold until the next decision?"""
+
+    symbols: tuple[str, ...]
+    symbol: Codes
+    timestamp: Times
+    score: Floats
+    """What the model says of the symbol alone, in [-1, 1]: all short to all long."""
+    weight: Floats
+    """What is held of the initial capital, negative if short; the sizes of one decision time add up to at most 1."""
+    expected_return: Floats
+    """This close to the next, a fraction."""
+    label: Floats
+    """The return from this close to the next that came, a fraction."""
+    forward_return: Floats
+    """Next open to the open after it, a fraction; NaN where unknown."""

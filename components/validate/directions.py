@@ -15,7 +15,7 @@ from components.validate import controls, deflation, measures
 from components.validate.case import Answer, Ask, Case, Questions, Unanswered
 from components.validate.measures import Quantity
 from components.validate.slices import Slices, in_the_worst, slices_of, thirds
-from components.validate.zone import Zone
+from components.validate.zone import Rows, Zone
 
 PLANTED_AUC: Final = 0.58
 """Of the positive control: such a model is right on about 55% of the rows if half of the bars rise."""
@@ -34,7 +34,7 @@ def trial_score(zone: Zone, _: object, config: JudgeConfig) -> float:
     return sharpe_ratio(backtest(zone.predictions, config.costs).net, periods_per_year=1.0)
 
 
-def past_volatility(zone: Zone) -> Array:
+def past_volatility(zone: Rows[Any]) -> Array:
     """Return of each decision time the standard deviation of the market's last 21 returns that were over by then.
 
     The market is the mean of the forward returns of a time; NaN while there are fewer than 21.

@@ -41,6 +41,7 @@ TITLES: dict[Metric, str] = {
     "median_correlation": "Do prices go where it says?",
     "hit_rate_lift": "Does it name the direction more often than always naming the same?",
     "quantile_calibration": "Do its quantiles hold what they promise?",
+    "timing": "Are its weights higher when more comes, beyond holding as much all along?",
     "deflated_sharpe": "Is its Sharpe ratio more than the luck of the best of all that were tried?",
     "deflated_skill": "Is its skill more than the luck of the best of all that were tried?",
     "worst_regime": "Does it hold in the worst regime, too?",
@@ -52,6 +53,7 @@ TITLES: dict[Metric, str] = {
     "champion_log_loss": "Is it not worse than the champion?",
     "champion_score_error": "Is it not worse than the champion?",
     "champion_quantile_loss": "Is it not worse than the champion?",
+    "champion_sharpe": "Is it not worse than the champion?",
 }
 
 

@@ -7,8 +7,16 @@ from typing import Any
 import numpy as np
 
 from components.core.judge import GateConfig, JudgeConfig
-from components.market.predictions import ClassPredictions, Predictions, QuantilePredictions, ScorePredictions
+from components.market.predictions import (
+    AllocationPredictions,
+    ClassPredictions,
+    Predictions,
+    QuantilePredictions,
+    ScorePredictions,
+)
 from components.validate import (
+    allocation_page,
+    allocations,
     class_page,
     classes,
     direction_page,
@@ -20,9 +28,9 @@ from components.validate import (
 )
 from components.validate.case import Questions
 from components.validate.sections import Evidence
-from components.validate.zone import ClassZone, Rows, ScoreZone, Zone
+from components.validate.zone import AllocationZone, ClassZone, Rows, ScoreZone, Zone
 
-Table = Predictions | ClassPredictions | ScorePredictions | QuantilePredictions
+Table = Predictions | ClassPredictions | ScorePredictions | QuantilePredictions | AllocationPredictions
 
 _NONE = np.zeros(0)
 _CODES = np.zeros(0, dtype=np.int64)
@@ -87,6 +95,15 @@ KINDS: dict[type, Kind] = {
         trial_score=quantiles.trial_score,
         evidence=quantile_page.QuantileEvidence.of,
         learns=True,
+    ),
+    AllocationPredictions: Kind(
+        zone=AllocationZone,
+        nothing=AllocationPredictions((), _CODES, _TIMES, _NONE, _NONE, _NONE, _NONE, _NONE),
+        questions=allocations.QUESTIONS,
+        block_length=allocations.block_length,
+        trial_score=allocations.trial_score,
+        evidence=allocation_page.AllocationEvidence.of,
+        learns=False,
     ),
 }
 

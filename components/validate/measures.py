@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from components.core.judge import CostConfig, JudgeConfig
-from components.trading.backtest import backtest
+from components.trading.backtest import Book, backtest
 from components.trading.statistics import (
     Array,
     auc_of_ranks,
@@ -166,8 +166,13 @@ def log_loss_skill(zone: Zone) -> Quantity:
 
 def net_sharpe(zone: Zone, costs: CostConfig, *, bars_per_year: float) -> Quantity:
     """Return the annualised Sharpe ratio of the long/flat book after costs; undefined if nothing varies."""
-    net = backtest(zone.predictions, costs).net
-    centre, num = float(net.mean()), zone.num_times
+    return sharpe_of(backtest(zone.predictions, costs), bars_per_year=bars_per_year)
+
+
+def sharpe_of(book: Book, *, bars_per_year: float) -> Quantity:
+    """Return the annualised Sharpe ratio of a book with one row per decision time; undefined if nothing varies."""
+    net = book.net
+    centre, num = float(net.mean()), net.size
     away = net - centre
     scale = math.sqrt(bars_per_year * (num - 1) / num) if np.ptp(net) > 0 else math.nan
 
@@ -176,7 +181,7 @@ def net_sharpe(zone: Zone, costs: CostConfig, *, bars_per_year: float) -> Quanti
         variance: Array = weights @ (away * away) / num - mean * mean
         return scale * (centre + mean) / np.sqrt(variance)
 
-    return Quantity(sharpe, f"total return {net.sum():+.1%} after costs of {costs.per_side:.2%} a side")
+    return Quantity(sharpe, f"total return {net.sum():+.1%} after costs of {book.cost:.2%} a side")
 
 
 def timing_gain(zone: Zone, costs: CostConfig, *, bars_per_year: float) -> Quantity:

@@ -9,7 +9,7 @@ from components.core.bundle import Bundle
 from components.core.errors import ArtifactError, DataError
 from components.core.family import Family
 from components.learning.examples import Examples, read_examples
-from components.market.predictions import Predictions, QuantilePredictions, ScorePredictions
+from components.market.predictions import AllocationPredictions, Predictions, QuantilePredictions, ScorePredictions
 from components.serving.loader import Served, load
 from components.trading.statistics import Array
 from components.validate.case import Answer, Unanswered
@@ -70,7 +70,7 @@ def compare(served: Served, data: Examples, judged: Table) -> Answer:
 def judged_numbers(judged: Table) -> Array:
     """Return what a table says of each row, as the first output of a graph says it."""
     match judged:
-        case ScorePredictions():
+        case ScorePredictions() | AllocationPredictions():
             return judged.score
         case QuantilePredictions():
             return judged.quantile

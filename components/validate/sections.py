@@ -32,6 +32,7 @@ FORMS: dict[str, str] = {
     "median_correlation": "+.3f",
     "hit_rate_lift": "+.3f",
     "quantile_calibration": ".3f",
+    "timing": "+.3f",
     "deflated_sharpe": ".3f",
     "deflated_skill": ".3f",
     "worst_regime": ".3f",
@@ -41,6 +42,7 @@ FORMS: dict[str, str] = {
     "champion_log_loss": "+.4f",
     "champion_score_error": "+.2%",
     "champion_quantile_loss": "+.2%",
+    "champion_sharpe": "+.2f",
 }
 
 
