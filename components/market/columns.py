@@ -42,6 +42,12 @@ OWN = (*TECHNICAL[len(PRICES) :], *MACD, *RETURNS[:8])
 CHARACTERISTICS = ("beta_252", "hurst_126", "liquidity_regime")
 """Slow traits of a symbol, over daily bars."""
 
+FOUNDATION_TECHNICAL = ("open", "high", "low", "close", "volume", "rsi_14", "ema_50", "ema_200")
+"""What the foundation reads of a bar, besides its returns and its symbol's traits."""
+
+FOUNDATION = (*RETURNS, *FOUNDATION_TECHNICAL, *CHARACTERISTICS)
+"""The inputs of the foundation, in its order."""
+
 SPECTRAL = (
     "wavelet_detail_1",
     "wavelet_detail_2",

@@ -68,3 +68,20 @@ class ScorePredictions:
     """Mean squared error of the reconstruction of the window, in squared training deviations."""
     horizon: int
     """Bars from the decision to the label."""
+
+
+@dataclass(frozen=True)
+class QuantilePredictions:
+    """How far will the price have moved 1, 2, ... bars ahead, and how sure is that?"""
+
+    symbols: tuple[str, ...]
+    symbol: Codes
+    timestamp: Times
+    levels: tuple[float, ...]
+    """Ascending, in (0, 1), with 0.5 among them: the forecast of the move is the median."""
+    quantile: Floats
+    """[row, step, level]: of the log return from the decision's close to that ``step + 1`` bars later."""
+    label: Floats
+    """[row, step]: the log return that came, cumulated over the steps."""
+    scale: Floats
+    """Past volatility of one bar at the decision, a fraction, > 0: what a forecast without a model is made of."""
