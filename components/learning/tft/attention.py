@@ -33,7 +33,7 @@ class InterpretableAttention(nn.Module):
         self.register_buffer("hidden_from", seen - window >= step, persistent=False)
 
     def weights(self, values: Tensor) -> Tensor:
-        """Return (batch, head, horizon, window + horizon), summing to 1, of ``values`` (batch, window + horizon, width).
+        """Return (batch, head, horizon, window + horizon), summing to 1, of ``values`` (batch, window + horizon, ...).
 
         A step ahead does not see itself, nor what follows it.
         """

@@ -95,9 +95,10 @@ class TemporalFusionTransformer(nn.Module):
 
     def _ahead(self, future: Tensor, last: Tensor, drop: Drop) -> Tensor:
         """Return what is known of the steps ahead (batch, horizon, hidden)."""
-        rows = future.expand(len(last), *future.shape)
+        batch = last.shape[0]  # its length would fix the batch of an exported graph
         if self.future_selection.weights is None:  # without selection there is no context: once for all windows
-            return self.future_selection(future, drop).expand(len(last), -1, -1)
+            return self.future_selection(future, drop).expand(batch, -1, -1)
+        rows = future.expand(batch, -1, -1)
         return self.future_selection(rows, drop, self.selection_context(last, drop)[:, None])
 
     def _sequence(self, windows: Tensor, ahead: Tensor, last: Tensor, drop: Drop) -> Tensor:

@@ -1,8 +1,8 @@
 """Variable selection with all variables stacked: one batched product where each would have a network of its own.
 
-Source: Lim et al. (2021), section 4.2. A variable is a scalar, so what is affine in it is folded: its embedding into the
-layers that read it, and the layer norm of its skip into a quadratic under one root. The function is the published one,
-parameter for parameter.
+Source: Lim et al. (2021), section 4.2. A variable is a scalar, so what is affine in it is folded: its embedding into
+the layers that read it, and the layer norm of its skip into a quadratic under one root. The function is the published
+one, parameter for parameter.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
