@@ -213,6 +213,15 @@ def write_tables(folder: Path, examples: pd.DataFrame) -> dict[str, str]:
     return files
 
 
+def write_examples(folder: Path, examples: pd.DataFrame, manifest: dict[str, Any], features: Path) -> dict[str, Any]:
+    """Write the examples, their manifest and those of what they were made of; return the manifest, with its digest."""
+    manifest = {**manifest, "files": write_tables(folder, blinded(examples, manifest["horizon"]))}
+    manifest["digest"] = examples_digest(manifest)
+    write_json(folder / "manifest.json", manifest)
+    carry(features, FEATURES, folder)
+    return manifest
+
+
 def assemble(features: str, family: str, recipe: str, *, out: str, root: str, run_key: str) -> dict[str, Any]:
     """Write the examples to ``out`` and return their facts."""
     with open_run("assemble", root=root, run_key=run_key) as run:
@@ -226,10 +235,7 @@ def assemble(features: str, family: str, recipe: str, *, out: str, root: str, ru
                 ", ".join(absent), ", ".join(member.columns),
             )  # fmt: skip
         with fresh_folder(Path(out)) as folder:
-            manifest["files"] = write_tables(folder, blinded(examples, config.data.horizon))
-            manifest["digest"] = examples_digest(manifest)
-            write_json(folder / "manifest.json", manifest)
-            carry(Path(features), FEATURES, folder)
+            manifest = write_examples(folder, examples, manifest, Path(features))
         facts = {key: manifest[key] for key in ("digest", "rows", "service", "zones")}
         run.record(**facts, columns=len(manifest["columns"]), num_symbols=len(manifest["symbols"]))
         return {"digest": manifest["digest"], "rows": manifest["rows"], "service": manifest["service"]}

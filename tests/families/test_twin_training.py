@@ -170,16 +170,11 @@ def test_stopped_and_run_again_a_fleet_ends_in_the_same_bits(market: Market, fle
 
 
 def test_an_unchanged_stock_is_not_trained_again(market: Market, tmp_path: Path) -> None:
-    data, config = read_examples(market.examples), settings(market)
-
     def week(key: str, tickers: tuple[str, ...], **groups: Any) -> tuple[bundles.Bundle, Path]:
-        run = market.run(key)
-        named = dict.fromkeys(tickers, data)
-        chosen = settings(market, **groups) if groups else config
-        return (
-            train_each(chosen, named, market.foundation, tmp_path / key, run, told={}, kept=tmp_path / "kept"),
-            run.checkpoints,
-        )
+        run, config = market.run(key), settings(market, **groups)
+        stocks = [Stock.of(read_examples(market.examples), ticker, config) for ticker in tickers]
+        foundation, out, kept = market.foundation, tmp_path / key, tmp_path / "kept"
+        return train_each(config, stocks, foundation, out, run, told={}, refused={}, kept=kept), run.checkpoints
 
     first, trained = week("first", TICKERS[:2])
     assert trained.is_dir()

@@ -39,8 +39,8 @@ def fit(
     run: RunContext,
     *,
     kept: Path | None = None,
-) -> list[Twin]:
-    """Return the twins of ``stocks``, in their order: those that are ``kept``, and all others trained as one fleet."""
+) -> tuple[list[Twin], int]:
+    """Return the twins of ``stocks``, in their order, and how many of them, as they are not ``kept``, were trained."""
     keys = {stock.ticker: twin_key(config, stock, foundation) for stock in stocks}
     stores = {stock.ticker: kept and CheckpointStore(kept / stock.ticker, log=run.log, keep=2) for stock in stocks}
     found = {ticker: recalled(ticker, store, keys[ticker]) for ticker, store in stores.items() if store}
@@ -59,7 +59,7 @@ def fit(
             if store := stores[twin.ticker]:
                 tensors = {"weights": twin.weights, **vars(twin.usual)}
                 store.save(Checkpoint(tensors, {"key": keys[twin.ticker], "facts": dict(twin.facts)}))
-    return [found[stock.ticker] for stock in stocks]
+    return [found[stock.ticker] for stock in stocks], len(fresh)
 
 
 def twin_key(config: TwinConfig, stock: Stock, foundation: Bundle) -> str:

@@ -34,7 +34,7 @@ def predict(bundle: Bundle, examples: Path, *, zone: str, threads: int) -> Quant
     require_same_columns(bundle, data)
     with reproducible(seed=fleet.config.seed, threads=threads):
         answers = list(answers_of(fleet, data, zone))
-    quantile = [_ordered(said.quantile[0]) * seen.scale[..., None] for _, seen, said in answers]
+    quantile = [ordered(said.quantile[0]) * seen.scale[..., None] for _, seen, said in answers]
     found = table(data, fleet, [ends for ends, _, _ in answers], [seen for _, seen, _ in answers], quantile)
     if not np.all(np.isfinite(found.quantile)):
         raise ArtifactError(f"{bundle.folder}: a quantile in zone {zone!r} is not finite. Train it again")
@@ -76,6 +76,6 @@ def table(
     )
 
 
-def _ordered(quantile: Tensor) -> Tensor:
+def ordered(quantile: Tensor) -> Tensor:
     """Return quantiles that do not cross (Chernozhukov et al. 2010)."""
     return torch.sort(quantile, dim=-1).values

@@ -63,7 +63,7 @@ class Stock:
                     file="examples",
                     remedy=f"Each needs {needed} bars of the zone: use more history, or take it from the list",
                 )
-        if config.model.options_enabled and np.isnan(_options(data, train)).all():
+        if config.model.options_enabled and np.isnan(options_of(data, train)).all():
             raise DataError(
                 f"{ticker} has no option feature on any of the {len(train)} days that its twin learns from",
                 file="examples",
@@ -161,7 +161,7 @@ def usual(stock: Stock, seen: Seen, config: TwinConfig) -> Usual:
     thirds = torch.quantile(last, torch.tensor([1 / 3, 2 / 3], device=last.device))
     if not config.model.options_enabled:
         return Usual(thirds, torch.empty(0), torch.empty(0))
-    values = _options(stock.data, stock.train)
+    values = options_of(stock.data, stock.train)
     known = ~np.isnan(values)
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, values, 0.0).sum(axis=0) / count
@@ -178,7 +178,7 @@ def samples_of(data: Examples, ends: Ends, seen: Seen, known: Usual, config: Twi
     options, fear = torch.zeros(len(ends), 0, device=device), torch.zeros(len(ends), 1, device=device)
     pain = torch.zeros(len(ends), horizon, device=device)
     if config.model.options_enabled:
-        raw = torch.from_numpy(_options(data, ends)).float().to(device)
+        raw = torch.from_numpy(options_of(data, ends)).float().to(device)
         scaled = ((raw - known.mean.to(device)) / known.std.to(device)).clamp(-MAX_SCALED, MAX_SCALED)
         options = torch.nan_to_num(scaled, nan=0.0)
         fear = torch.tanh(options[:, _FEAR : _FEAR + 1])
@@ -187,7 +187,7 @@ def samples_of(data: Examples, ends: Ends, seen: Seen, known: Usual, config: Twi
     return Samples(seen.state, seen.quantile, seen.scale, options, pain, fear, move, regime)
 
 
-def _options(data: Examples, ends: Ends) -> npt.NDArray[np.float64]:
+def options_of(data: Examples, ends: Ends) -> npt.NDArray[np.float64]:
     """Return the option features [sample, 40] of the decisions' own day; NaN where one is unknown.
 
     Raises:

@@ -5,7 +5,7 @@ A killed or stopped run goes on from its newest checkpoint and ends in the same 
 
 # pyright: reportUnknownMemberType=false
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,35 +38,37 @@ def train(config: TwinConfig, examples: Path, out: Path, run: RunContext) -> Bun
     """
     data = read_examples(examples)
     foundation = foundation_of(config, run.workspace, str(data.manifest["dataset"]))
-    named = dict.fromkeys(config.tickers or data.symbols, data)
-    return train_each(config, named, foundation, out, run, told=origin(data))
+    stocks, refused = enough(config, dict.fromkeys(config.tickers or data.symbols, data), run.log)
+    if not stocks:
+        raise next(iter(refused.values()))
+    return train_each(config, stocks, foundation, out, run, told=origin(data), refused=refused)
 
 
 def train_each(
     config: TwinConfig,
-    examples: Mapping[str, Examples],
+    stocks: Sequence[Stock],
     foundation: Bundle,
     out: Path,
     run: RunContext,
     *,
     told: Mapping[str, Any],
+    refused: Mapping[str, DataError],
     kept: Path | None = None,
 ) -> Bundle:
-    """Return the sealed fleet of the stocks ``examples``, by ticker, now in ``out``; those refused are named in it.
+    """Return the sealed fleet of ``stocks``, now in ``out``; ``refused`` are named in it, and why.
 
     With ``kept``, twins that it holds of the same data, recipe and foundation are taken from there.
 
     Raises:
-        DataError: If every stock is refused. Otherwise as in ``train``.
+        InterruptedRunError, OutOfMemoryError: As in ``train``.
     """
     started = run.clock()
-    stocks, refused = enough(config, examples, run.log)
     with (
         reproducible(seed=config.seed, threads=config.train.threads),
         memory_advice(batch=config.train.batch, has_segments=False),
     ):
         device = choose_device(config.train.device)
-        twins = fit(config, stocks, foundation, device, run, kept=kept)
+        twins, num_trained = fit(config, stocks, foundation, device, run, kept=kept)
     of_host = notes(threads=config.train.threads, device=device, started=started, finished=run.clock())
     advice = [f"{twin.ticker}: {twin.facts['num_days']} days" for twin in twins if twin.facts["short_history"]]
     return write_fleet(
@@ -76,8 +78,8 @@ def train_each(
         twins,
         columns=columns_of(config),
         data=told,
-        notes=of_host | {"advice": advice},
-        refused=refused,
+        notes=of_host | {"advice": advice, "num_trained": num_trained},
+        refused={ticker: str(error) for ticker, error in refused.items()},
     )
 
 
@@ -93,7 +95,7 @@ def fine_tune_twin(ticker: str, foundation: Bundle, config: TwinConfig, *, examp
     """
     stock = Stock.of(_checked(read_examples(examples), config), ticker, config)
     with reproducible(seed=config.seed, threads=config.train.threads):
-        [twin] = fit(config, [stock], foundation, choose_device(config.train.device), run)
+        [twin], _ = fit(config, [stock], foundation, choose_device(config.train.device), run)
     if not twin.facts["best_epoch"]:
         raise DivergedError(f"{ticker}: the loss is not finite. Lower train.lr (was {config.train.lr:g})")
     return twin
@@ -128,12 +130,8 @@ def foundation_of(config: TwinConfig, workspace: Workspace, dataset: str) -> Bun
 
 def enough(
     config: TwinConfig, examples: Mapping[str, Examples], log: logging.Logger
-) -> tuple[list[Stock], dict[str, str]]:
-    """Return the stocks that can have a twin, and why the others cannot.
-
-    Raises:
-        DataError: If none can.
-    """
+) -> tuple[list[Stock], dict[str, DataError]]:
+    """Return the stocks that can have a twin, and why the others cannot."""
     stocks: list[Stock] = []
     refused: dict[str, DataError] = {}
     for ticker, data in examples.items():
@@ -142,17 +140,10 @@ def enough(
         except DataError as error:
             log.warning("refused: %s", error)
             refused[ticker] = error
-    if refused and not stocks:
-        raise next(iter(refused.values()))
-    for stock in stocks:
-        if stock.is_short(config):
-            log.warning(
-                "%s: %d days, fewer than the %d looked back on",
-                stock.ticker,
-                len(stock.train),
-                config.data.lookback_days,
-            )
-    return stocks, {ticker: str(error) for ticker, error in refused.items()}
+    for stock in (stock for stock in stocks if stock.is_short(config)):
+        wanted = config.data.lookback_days
+        log.warning("%s: %d days to learn from, fewer than %d", stock.ticker, len(stock.train), wanted)
+    return stocks, refused
 
 
 def _checked(data: Examples, config: TwinConfig) -> Examples:
