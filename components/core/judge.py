@@ -14,16 +14,18 @@ Metric = Literal[
     "class_log_loss_skill", "class_accuracy_lift", "macro_f1_lift", "class_ece",
     # of a score
     "score_error_skill", "score_correlation", "reconstruction_mse",
+    # of quantiles
+    "quantile_skill", "median_correlation", "hit_rate_lift", "quantile_calibration",
     # of several
     "deflated_skill", "worst_regime", "planted_control", "export_parity", "placebo", "feature_causality",
-    "answer_causality", "champion_log_loss", "champion_score_error",
+    "answer_causality", "champion_log_loss", "champion_score_error", "champion_quantile_loss",
 ]  # fmt: skip
 """What a gate can ask about; ``components/validate/kinds.py`` names the module that says how each is computed."""
 
 CAUSAL_METRICS = frozenset({"feature_causality", "answer_causality"})
 """Asked by who has the examples, not a table of predictions alone."""
 
-CHAMPION_METRICS = frozenset({"champion_log_loss", "champion_score_error"})
+CHAMPION_METRICS = frozenset({"champion_log_loss", "champion_score_error", "champion_quantile_loss"})
 """Asked only if there is a champion."""
 
 SERVED_METRICS = frozenset({"export_parity"})
@@ -130,6 +132,23 @@ SCORE_GATES = (
 """For families that say how high a score comes: 1% less squared error than what was known without them.
 
 In the worst third of the scores now, a tenth more error than the best peer's is given for noise.
+"""
+
+QUANTILE_GATES = (
+    GateConfig(metric="quantile_skill", bound=0.0),
+    GateConfig(metric="median_correlation", bound=0.0),
+    GateConfig(metric="hit_rate_lift", bound=0.0),
+    GateConfig(metric="quantile_calibration", bound=0.05, side="below"),
+    GateConfig(metric="deflated_skill", bound=0.95),
+    GateConfig(metric="worst_regime", bound=-0.05, min_timestamps=20),
+    *_OF_ALL,
+    GateConfig(metric="champion_quantile_loss", bound=0.02, side="below"),
+    GateConfig(metric="median_correlation", bound=0.0, zone="holdout", min_timestamps=30),
+)
+"""For families that say quantiles of moves: less loss than past volatility tells, and a direction beside it.
+
+Volatility can be known to a part in a market where nobody knows a direction, so the loss alone would let in a model
+that says nothing of where a price goes: rank and hit rate of the median ask for that, and the sealed holdout again.
 """
 
 

@@ -40,11 +40,13 @@ class Examples:
     zone: npt.NDArray[np.int64]
     """Code of the zone of each time."""
     label: Floats
-    """[symbol, time]: 1.0 if the next close is higher, 0.0 if not, or a class's code, or a score; NaN if unknown."""
+    """[symbol, time]: 1.0 if the next close is higher, 0.0 if not, or a class's code, or a score, or a log return; NaN
+    if unknown."""
     forward_return: Floats
     """[symbol, time]: next open to the open after it, a fraction; NaN if unknown, and beside classes and scores."""
     now: Floats
-    """[symbol, time]: class or score at the decision itself; NaN if unknown, and beside directions."""
+    """[symbol, time]: class or score at the decision itself, beside a log return the past volatility of one bar; NaN if
+    unknown, and beside directions."""
     classes: tuple[str, ...]
     """Names of the label's classes, by code; empty where it has none."""
     mean: Floats
@@ -158,9 +160,11 @@ def _labels(table: pa.Table, beside: str, manifest: Mapping[str, Any], *, file: 
 
 
 def _check_labels(labels: Floats, manifest: Mapping[str, Any], *, file: str, column: str) -> None:
-    """Check that each label is NaN or of the kind that the manifest says: a class, a score, or a direction."""
+    """Check that each label is NaN or of the manifest's kind: a class, a number, a score, or a direction."""
     if classes := manifest.get("classes"):
         fits, kind = np.isin(labels, np.arange(len(classes))), f"no code from 0 to {len(classes) - 1}"
+    elif "label_unit" in manifest:
+        fits, kind = np.isfinite(labels), "infinite"
     elif "labeller" in manifest:
         fits, kind = (labels >= 0) & (labels <= 1), "not between 0 and 1"
     else:

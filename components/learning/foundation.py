@@ -5,7 +5,6 @@ Untrained it says what past volatility alone says; training learns a correction 
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +19,7 @@ from components.learning.bundles import load_weights
 from components.learning.tft.blocks import Drop
 from components.learning.tft.config import TftConfig
 from components.learning.tft.network import Inputs, TemporalFusionTransformer, TftSizes
-from components.market.columns import CHARACTERISTICS, FOUNDATION
+from components.market.columns import CHARACTERISTICS, FOUNDATION, QUANTILE_LEVELS
 from components.market.moves import past_volatility
 
 FAMILY: Final = "foundation"
@@ -42,16 +41,16 @@ class FoundationNetwork(nn.Module):
     input_std: Tensor
     base: Tensor
 
-    def __init__(self, config: TftConfig, *, levels: Sequence[float], window: int, horizon: int) -> None:
+    def __init__(self, config: TftConfig, *, window: int, horizon: int) -> None:
         super().__init__()
-        self.config, self.levels, self.window, self.horizon = config, tuple(levels), window, horizon
-        static = len(CHARACTERISTICS)
+        self.config, self.window, self.horizon = config, window, horizon
+        static, levels = len(CHARACTERISTICS), len(QUANTILE_LEVELS)
         self.register_buffer("input_mean", torch.zeros(OBSERVED + static))
         self.register_buffer("input_std", torch.ones(OBSERVED + static))
-        self.register_buffer("base", torch.zeros(horizon, len(levels)))
+        self.register_buffer("base", torch.zeros(horizon, levels))
         steps = torch.arange(1, horizon + 1, dtype=torch.float32)
         self.register_buffer("steps", steps, persistent=False)
-        sizes = TftSizes(OBSERVED, static, known=1, window=window, horizon=horizon, levels=len(levels))
+        sizes = TftSizes(OBSERVED, static, known=1, window=window, horizon=horizon, levels=levels)
         self.transformer = TemporalFusionTransformer(config, sizes)
         nn.init.zeros_(self.transformer.head.weight)
         nn.init.zeros_(self.transformer.head.bias)
@@ -78,7 +77,7 @@ class FoundationNetwork(nn.Module):
         return volatility(decisions)[:, None] * self.steps.sqrt()
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Return the quantiles (batch, horizon, level) of the log return to each step ahead, ascending.
+        """Return the quantiles (batch, horizon, ``QUANTILE_LEVELS``) of the log return to each step ahead, ascending.
 
         Those that cross are sorted (Chernozhukov et al. 2010), which never raises their loss.
         """
@@ -157,9 +156,7 @@ def network_of(bundle: bundles.Bundle) -> FoundationNetwork:
         ArtifactError: If the weights do not fit the sizes that the bundle states.
     """
     recipe = bundle.manifest["config"]
-    levels = tuple(recipe["model"]["levels"])
-    network = TftConfig.parse(recipe["model"]["network"], name=f"{bundle.folder}: model.network")
-    window, horizon = recipe["data"]["window"], recipe["data"]["horizon"]
-    model = FoundationNetwork(network, levels=levels, window=window, horizon=horizon)
+    network = TftConfig.parse(recipe["model"], name=f"{bundle.folder}: config.model")
+    model = FoundationNetwork(network, window=recipe["data"]["window"], horizon=recipe["data"]["horizon"])
     load_weights(bundle, model)
     return model

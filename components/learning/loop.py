@@ -23,6 +23,7 @@ from components.learning.checkpoint import (
     optimizer_tensors,
     restore_optimizer,
 )
+from components.learning.dropout import MaskPool
 from components.learning.events import GRADIENT_NORM, LEARNING_RATE
 from components.learning.faults import checked_loss
 from components.learning.gradient import GradientNorms, clip_gradient, parts
@@ -49,6 +50,10 @@ class Task:
     """Key of the training among those of its run: another recipe or other data has another one."""
     seed: int
     """Start of the order in which samples are visited."""
+    weigh: Callable[[Tensor], int] = len
+    """How many samples these positions stand for, where one stands for several."""
+    pool: MaskPool | None = None
+    """Where the loss reads its dropout masks, if it does: its state is saved too."""
 
 
 @dataclass
@@ -120,6 +125,7 @@ class Loop:
             **named("best", self.best_weights),
             **named("optimizer", optimizer_tensors(self.optimizer)),
             **named("rng", rng_tensors()),
+            **named("pool", self.task.pool.tensors() if self.task.pool else {}),
         }
         self.position.num_lines = self._journal.sync()
         values = {"position": asdict(self.position), "precision": self.precision.values()}
@@ -137,6 +143,8 @@ class Loop:
         self.best_weights = {name: tensor.to(self._device) for name, tensor in checkpoint.group("best").items()}
         restore_optimizer(self.optimizer, checkpoint.group("optimizer"))
         restore_rng(checkpoint.group("rng"))
+        if self.task.pool:
+            self.task.pool.restore(checkpoint.group("pool"))
         self._run.log.info("resumed after epoch %d, batch %d", self.position.epoch, self.position.batch)
 
     def heed_stop(self) -> None:
@@ -186,14 +194,14 @@ class Loop:
         self.optimizer.zero_grad()
         mean = sum(
             share * self._add_gradient(part, share=share, place=place)
-            for part, share in parts(samples, config.gradient.accumulate)
+            for part, share in parts(samples, config.gradient.accumulate, weigh=self.task.weigh)
         )
         self.precision.unscale(self.optimizer)
         bound, may_overflow = config.gradient.clip_norm, self.precision.may_overflow
         norm = clip_gradient(self.model, bound, place=place, lr=config.lr, may_overflow=may_overflow)
         self.precision.step(self.optimizer)
-        position.loss_sum += mean * len(samples)
-        position.num_seen += len(samples)
+        position.loss_sum += mean * self.task.weigh(samples)
+        position.num_seen += self.task.weigh(samples)
         position.norms = position.norms.add(norm, bound=bound)
         position.step += 1
         values = {"step/loss": mean, "step/gradient_norm": norm, "step/learning_rate": rate}

@@ -68,6 +68,9 @@ FORECAST_SOURCE = "statistical"
 FORECAST_STEPS = (1, 2, 3, 4, 5)
 """Days ahead."""
 
+QUANTILE_LEVELS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
+"""Levels of the quantiles that are said of moves; the median is the forecast."""
+
 FORECASTS = (
     *(f"forecast_mean_{step}d" for step in FORECAST_STEPS),
     *(f"forecast_std_{step}d" for step in FORECAST_STEPS),

@@ -48,6 +48,16 @@ def class_log_loss_rows(label: npt.NDArray[np.int64], probability: Array) -> Arr
     return rows
 
 
+def quantile_loss_rows(came: Array, said: Array, levels: Array) -> Array:
+    """Return each row's quantile loss, its mean over steps and levels, of moves [row, step].
+
+    ``said`` is [row, step, level], or broadcasts to it.
+    """
+    error = came[..., None] - said
+    rows: Array = np.maximum(levels * error, (levels - 1) * error).mean(axis=(1, 2))
+    return rows
+
+
 def ranks(score: Array) -> Array:
     """Return each row's place in ascending order, from 1; equal scores share the mean of their places."""
     _, group, counts = np.unique(score, return_inverse=True, return_counts=True)

@@ -7,7 +7,7 @@ from components.core import bundle as bundles
 from components.core import family as families
 from components.core.errors import RecipeError
 from components.core.family import Family
-from components.core.files import file_lock, read_json, write_json
+from components.core.files import file_lock, read_json, require_writable, write_json
 from components.core.recipe import RecipeConfig
 from components.core.run_context import RunContext, open_run
 
@@ -20,7 +20,7 @@ def fit(examples: str, family: str, recipe: str, *, out: str, root: str, run_key
     with open_run("train", root=root, run_key=run_key) as run:
         member = families.find(family)
         config = member.config.parse_json(recipe, name="recipe")
-        run.checkpoints.mkdir(parents=True, exist_ok=True)
+        require_writable(run.checkpoints)
         with file_lock(run.checkpoints / "trainer.lock", f"run {run_key}", wait_s=ORPHAN_WAIT_S):
             if (processes := num_processes(member, config)) > 1:
                 _train_together(member, recipe, Path(examples), Path(out), run, processes=processes)

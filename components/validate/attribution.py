@@ -20,6 +20,7 @@ from components.core.bundle import Bundle
 from components.core.errors import ArtifactError
 from components.core.verdict import Measurement
 from components.learning.examples import Examples, read_examples
+from components.market.columns import QUANTILE_LEVELS
 from components.serving.loader import GRAPH, Served, Windows, load
 from components.trading.statistics import (
     Array,
@@ -27,6 +28,7 @@ from components.trading.statistics import (
     class_log_loss_rows,
     log_loss_rows,
     optimal_block_length,
+    quantile_loss_rows,
 )
 from components.validate.shapley import NUM_DRAWS, Explanation, explain, said_of
 
@@ -123,6 +125,9 @@ def loss_of(data: Examples) -> tuple[str, Loss]:
     """Return the unit and the function of what an error costs, from labels and the graph's first output, its answer."""
     if data.classes:
         return "nats", lambda label, said: class_log_loss_rows(label.astype(np.int64), said)
+    if "label_unit" in data.manifest:
+        levels = np.array(QUANTILE_LEVELS)
+        return "log return", lambda label, said: quantile_loss_rows(label[:, None], said[:, -1:], levels)
     if "labeller" in data.manifest:
         return "squared error", lambda label, said: (said - label) ** 2
     return "nats", log_loss_rows

@@ -35,6 +35,10 @@ TITLES: dict[Metric, str] = {
     "score_error_skill": "Does it know more of what comes than the score now tells?",
     "score_correlation": "Does a higher score come when it says so?",
     "reconstruction_mse": "Does it still know the shape of the data?",
+    "quantile_skill": "Does it know more of how far prices move than past volatility tells?",
+    "median_correlation": "Do prices go where it says?",
+    "hit_rate_lift": "Does it name the direction more often than always naming the same?",
+    "quantile_calibration": "Do its quantiles hold what they promise?",
     "deflated_sharpe": "Is its Sharpe ratio more than the luck of the best of all that were tried?",
     "deflated_skill": "Is its skill more than the luck of the best of all that were tried?",
     "worst_regime": "Does it hold in the worst regime, too?",
@@ -45,6 +49,7 @@ TITLES: dict[Metric, str] = {
     "answer_causality": "Does every answer stay when what came later is changed?",
     "champion_log_loss": "Is it not worse than the champion?",
     "champion_score_error": "Is it not worse than the champion?",
+    "champion_quantile_loss": "Is it not worse than the champion?",
 }
 
 

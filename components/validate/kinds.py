@@ -7,13 +7,22 @@ from typing import Any
 import numpy as np
 
 from components.core.judge import GateConfig, JudgeConfig
-from components.market.predictions import ClassPredictions, Predictions, ScorePredictions
-from components.validate import class_page, classes, direction_page, directions, score_page, scores
+from components.market.predictions import ClassPredictions, Predictions, QuantilePredictions, ScorePredictions
+from components.validate import (
+    class_page,
+    classes,
+    direction_page,
+    directions,
+    quantile_page,
+    quantiles,
+    score_page,
+    scores,
+)
 from components.validate.case import Questions
 from components.validate.sections import Evidence
 from components.validate.zone import ClassZone, Rows, ScoreZone, Zone
 
-Table = Predictions | ClassPredictions | ScorePredictions
+Table = Predictions | ClassPredictions | ScorePredictions | QuantilePredictions
 
 _NONE = np.zeros(0)
 _CODES = np.zeros(0, dtype=np.int64)
@@ -66,6 +75,17 @@ KINDS: dict[type, Kind] = {
         block_length=scores.block_length,
         trial_score=scores.trial_score,
         evidence=score_page.ScoreEvidence.of,
+        learns=True,
+    ),
+    QuantilePredictions: Kind(
+        zone=quantiles.QuantileZone,
+        nothing=QuantilePredictions(
+            (), _CODES, _TIMES, (quantiles.MEDIAN,), np.zeros((0, 1, 1)), np.zeros((0, 1)), _NONE
+        ),
+        questions=quantiles.QUESTIONS,
+        block_length=quantiles.block_length,
+        trial_score=quantiles.trial_score,
+        evidence=quantile_page.QuantileEvidence.of,
         learns=True,
     ),
 }

@@ -186,6 +186,12 @@ def excess_loss(zone: Zone, champion: Zone) -> Quantity:
     return mean_excess(zone, mine, log_loss_rows(label, champion.predictions.probability))
 
 
+def mean_of(zone: Rows[Any], rows: Array) -> Quantity:
+    """Return the mean of ``rows`` over the rows."""
+    sums, counts = zone.per_time(rows), zone.rows_per_time
+    return Quantity(lambda weights: weights @ sums / (weights @ counts))
+
+
 def mean_excess(zone: Rows[Any], mine: Array, theirs: Array) -> Quantity:
     """Return the mean loss minus the champion's, from the losses of the same rows."""
     worse, rows = zone.per_time(mine - theirs), zone.rows_per_time

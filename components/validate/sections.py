@@ -26,6 +26,10 @@ FORMS: dict[str, str] = {
     "score_error_skill": "+.2%",
     "score_correlation": "+.3f",
     "reconstruction_mse": ".3f",
+    "quantile_skill": "+.2%",
+    "median_correlation": "+.3f",
+    "hit_rate_lift": "+.3f",
+    "quantile_calibration": ".3f",
     "deflated_sharpe": ".3f",
     "deflated_skill": ".3f",
     "worst_regime": ".3f",
@@ -34,6 +38,7 @@ FORMS: dict[str, str] = {
     "placebo": ".3f",
     "champion_log_loss": "+.4f",
     "champion_score_error": "+.2%",
+    "champion_quantile_loss": "+.2%",
 }
 
 

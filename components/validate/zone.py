@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from components.core.judge import JudgeConfig
-from components.market.predictions import ClassPredictions, Predictions, ScorePredictions
+from components.market.predictions import ClassPredictions, Predictions, QuantilePredictions, ScorePredictions
 from components.trading.statistics import Array
 
 Index = npt.NDArray[np.intp]
 Flags = npt.NDArray[np.bool_]
-Table = TypeVar("Table", Predictions, ClassPredictions, ScorePredictions)
+Table = TypeVar("Table", Predictions, ClassPredictions, ScorePredictions, QuantilePredictions)
 
 _SUM_TOLERANCE = 1e-6  # float32 probabilities sum to 1 within this
 
