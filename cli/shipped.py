@@ -71,11 +71,11 @@ def training_rows(table: pa.Table, family: Family) -> pa.Table:
 
     A label that is made of features is there when those are: such a row is dated by its label's bar.
     """
-    data = family.recipe(family.default_recipe).data
+    recipe = family.recipe(family.default_recipe)
     with _written(table) as folder:
-        rows, _ = examples_table(folder, family, data)
+        rows, _ = examples_table(folder, family, recipe)
     if "now" in rows:
-        known = rows.groupby("symbol")["decision_time"].shift(-data.horizon)
+        known = rows.groupby("symbol")["decision_time"].shift(-recipe.data.horizon)
         rows = rows.assign(decision_time=known).dropna(subset=["decision_time"])
     return pa.Table.from_pandas(rows, preserve_index=False)
 

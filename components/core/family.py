@@ -3,7 +3,7 @@
 import importlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
@@ -88,6 +88,11 @@ class Family:
     columns: Mapping[str, tuple[str, ...]]
     """Columns of that service in the order of the model's inputs, by feature view."""
     resources: Resources
+    optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """Columns of the views that a recipe may ask for (``RecipeConfig.views``), after those above; a row may lack
+    them, and they are in no service of its name."""
+    starts_from: str = ""
+    """The family whose champion it stands on, frozen, so that this one is trained first; empty for none."""
     unit: Literal["symbol", "market"] = "symbol"
     """What one row of its examples is about: a symbol, or the market as a whole."""
     labels: str = "direction"
@@ -114,6 +119,10 @@ class Family:
     def predictions_view(self) -> str:
         """The Feast view, and service, that its newest predictions are read from."""
         return f"predictions_{self.name}_v1"
+
+    def reads(self, recipe: RecipeConfig) -> dict[str, tuple[str, ...]]:
+        """Return the columns that a recipe reads, in the order of the model's inputs, by feature view."""
+        return {**self.columns, **{view: self.optional[view] for view in recipe.views}}
 
     @property
     def output_units(self) -> dict[str, str]:

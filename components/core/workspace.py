@@ -27,6 +27,11 @@ def slug(text: str, *, what: str) -> str:
     return text
 
 
+def of_stock(dataset: str, ticker: str) -> str:
+    """Return the name under which the twins of one stock of a dataset compete."""
+    return slug(f"{dataset}.{ticker.lower()}", what="dataset")
+
+
 def public_path(key_path: Path) -> Path:
     """Return where the public key of a private key lies: beside it, ``.pub``."""
     return key_path.with_suffix(".pub")

@@ -52,9 +52,9 @@ class Examples:
     classes: tuple[str, ...]
     """Names of the label's classes, by code; empty where it has none."""
     mean: Floats
-    """[feature]: mean of the training rows."""
+    """[feature]: mean of the training rows; 0.0 of a feature that rows may lack."""
     std: Floats
-    """[feature]: population standard deviation of the training rows; 1.0 where they do not vary."""
+    """[feature]: population standard deviation of the training rows; 1.0 where they do not vary or may lack it."""
     manifest: Mapping[str, Any]
     """What the assemble step recorded."""
 
@@ -117,7 +117,8 @@ def from_table(table: pa.Table, manifest: Mapping[str, Any], *, name: str) -> Ex
     if missing := [column for column in wanted if column not in table.column_names]:
         raise DataError("the column is missing", file=name, column=missing[0], remedy="Run the assemble step again")
     rows = np.column_stack([_floats(table, column) for column in columns])
-    _check_finite(rows, columns, name)
+    may_lack = np.isin(columns, manifest.get("optional", ()))
+    _check_finite(rows, columns, may_lack, name)
     symbols, code = _codes(table, "symbol")
     zones, row_zone = _codes(table, "zone")
     timestamps: npt.NDArray[np.datetime64] = table["timestamp"].cast(pa.timestamp("us", "UTC")).to_numpy()
@@ -131,6 +132,7 @@ def from_table(table: pa.Table, manifest: Mapping[str, Any], *, name: str) -> Ex
     if TRAIN not in zones:
         raise DataError("no row is in zone 'train'", file=name, column="zone", remedy="Give train a larger share")
     mean, std = _moments(rows[row_zone == zones.index(TRAIN)])
+    mean, std = np.where(may_lack, 0.0, mean), np.where(may_lack, 1.0, std)
     cells = {key: np.full(panel.present.shape, np.nan) for key in ("label", "forward_return", "now", "move")}
     for key, values in _labels(table, beside, manifest, file=name).items():
         cells[key][code, column] = values
@@ -192,8 +194,8 @@ def _moments(rows: Floats) -> tuple[Floats, Floats]:
     return mean, np.sqrt(np.square(rows, out=rows).mean(axis=0))
 
 
-def _check_finite(rows: Floats, columns: tuple[str, ...], name: str) -> None:
-    finite = np.isfinite(rows)
+def _check_finite(rows: Floats, columns: tuple[str, ...], may_lack: npt.NDArray[np.bool_], name: str) -> None:
+    finite = np.isfinite(rows) | (may_lack & np.isnan(rows))
     if not finite.all():
         bad = np.argwhere(~finite)
         row, column = int(bad[0, 0]), int(bad[0, 1])

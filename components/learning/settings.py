@@ -1,8 +1,8 @@
 """Settings of the pieces that a training loop composes, for recipes to embed. Importing this loads no torch."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from components.core.config import Config
 
@@ -150,8 +150,8 @@ class MaskConfig(Config):
 Memory = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
-class LoopConfig(Config):
-    """How the weights of a network are fitted, and when to stop."""
+class FitConfig(Config):
+    """How the weights of networks are fitted, of one alone or of many at once, and when to stop."""
 
     batch: PositiveInt = 32
     """Samples per step. 16 where memory runs out."""
@@ -174,17 +174,8 @@ class LoopConfig(Config):
     stopping: StoppingConfig = StoppingConfig()
     """When to stop before that."""
 
-    gradient: StepConfig = StepConfig()
-    """How the gradient of one step is gathered and bounded."""
-
-    precision: PrecisionConfig = PrecisionConfig()
-    """Number format of the forward pass."""
-
     shuffle: bool = True
     """True draws a new order each epoch, from training samples alone; false keeps the order of time."""
-
-    max_windows_per_epoch: PositiveInt | None = None
-    """Evenly spaced training samples per epoch, another set each epoch; null takes all."""
 
     checkpoint_every_batches: PositiveInt = 200
     """Steps between two checkpoints: what a killed run loses at most."""
@@ -195,5 +186,37 @@ class LoopConfig(Config):
     threads: PositiveInt = 1
     """CPU threads; another number changes the last bits."""
 
+
+class LoopConfig(FitConfig):
+    """How the weights of a network are fitted, and when to stop."""
+
+    gradient: StepConfig = StepConfig()
+    """How the gradient of one step is gathered and bounded."""
+
+    precision: PrecisionConfig = PrecisionConfig()
+    """Number format of the forward pass."""
+
+    max_windows_per_epoch: PositiveInt | None = None
+    """Evenly spaced training samples per epoch, another set each epoch; null takes all."""
+
     pin_memory: bool = True
     """Copy to the GPU from page-locked memory."""
+
+
+class FleetConfig(FitConfig):
+    """How many small networks are fitted as one batch; each is stopped, and its gradient bounded, by itself."""
+
+    clip_norm: PositiveFloat = 1.0
+    """Largest norm of one network's gradient in one step."""
+
+    group: PositiveInt = 20
+    """Networks that are stacked at once: memory grows with it, and beyond what fits a core's cache speed does not."""
+
+    @model_validator(mode="after")
+    def _one_rate_for_all(self) -> Self:
+        if self.schedule.type == "plateau" or self.schedule.unit == "step":
+            raise ValueError(
+                f"schedule must count epochs, was {self.schedule.type} by {self.schedule.unit}: the networks of a "
+                "fleet share one rate and do not take equally many steps. Use cosine_annealing by epoch"
+            )
+        return self
