@@ -90,22 +90,6 @@ def placements(label: Array, score: Array) -> Array:
     return right
 
 
-def weighted_auc(label: Array, score: Array, weights: Array) -> Array:
-    """Return one AUC per row of ``weights`` (samples, rows): what ``auc`` gives with each row repeated so often."""
-    order = np.argsort(score, kind="stable")
-    ordered = score[order]
-    first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    up = weights[:, order] * label[order]
-    # Sums within groups of equal score: a pair inside one group is a tie.
-    group_up = np.add.reduceat(up, first, axis=1)
-    group_down = np.add.reduceat(weights[:, order], first, axis=1) - group_up
-    below = np.cumsum(group_down, axis=1) - group_down / 2
-    pairs = group_up.sum(axis=1) * group_down.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        result: Array = (group_up * below).sum(axis=1) / pairs
-    return result
-
-
 def optimal_block_length(series: Array) -> float:
     """Return the mean block length, in steps, that suits the stationary bootstrap of this series' mean; at least 1.
 

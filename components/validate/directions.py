@@ -54,7 +54,7 @@ def past_volatility(zone: Rows[Any]) -> Array:
 def regimes(zone: Zone) -> Slices:
     """Return the AUC in calm, usual and wild times: thirds of the past volatility."""
     rows = zip(("calm", "usual", "wild"), thirds(past_volatility(zone)[zone.time]), strict=True)
-    return slices_of(zone, dict(rows), measures.ranking_by_time)
+    return slices_of(zone, dict(rows), measures.ranking)
 
 
 def planted(case: Case[Zone]) -> controls.Control:
@@ -64,7 +64,7 @@ def planted(case: Case[Zone]) -> controls.Control:
 
     def plant(noise: Array) -> Quantity:
         said = ndtr(lead * (table.label - 0.5) + noise[:, 0])
-        return measures.ranking_by_time(Zone(replace(table, probability=said)))
+        return measures.ranking(Zone(replace(table, probability=said)))
 
     line = case.line("auc", 0.5)
     return controls.Control(f"an AUC of {PLANTED_AUC:g}", line, plant, table.probability[:, None])

@@ -23,7 +23,6 @@ from components.trading.statistics import (
     optimal_block_length,
     placements,
     ranks,
-    weighted_auc,
 )
 from components.validate.zone import Index, Rows, Zone
 
@@ -119,16 +118,11 @@ def value_of(quantity: Quantity, zone: Rows[Any]) -> float:
 
 
 def ranking(zone: Zone) -> Quantity:
-    """Return the AUC: the chance that a bar that rises is scored above one that falls."""
-    table = zone.predictions
-    return Quantity(lambda weights: weighted_auc(table.label, table.probability, weights[:, zone.time]))
+    """Return the AUC: the chance that a bar that rises is scored above one that falls.
 
-
-def ranking_by_time(zone: Zone) -> Quantity:
-    """Return the AUC, linear in what each decision time adds to it: as ``ranking`` to first order, far cheaper.
-
-    Each row counts by its placement (DeLong, DeLong and Clarke-Pearson 1988): the share of the rows with the other
-    label that it is on the right side of, in the zone as it is.
+    Linear in what each decision time adds to it: of the zone as it is exact, of a resampled history to first order,
+    and far cheaper than to rank its rows anew. Each row counts by its placement (DeLong, DeLong and Clarke-Pearson
+    1988): the share of the rows with the other label that it is on the right side of.
     """
     table = zone.predictions
     placed = placements(table.label, table.probability)
