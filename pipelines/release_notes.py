@@ -52,7 +52,7 @@ def versions_at(place: str, top: Path) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for name, text in texts.items():
         try:
-            documents: list[dict[str, Any]] = list(yaml.safe_load_all(text))
+            documents: list[dict[str, Any]] = list(yaml.load_all(text, yaml.CSafeLoader))
             found[documents[0]["pipelineInfo"]["name"]] = documents
         except (yaml.YAMLError, LookupError, TypeError):
             raise ArtifactError(f"{name}: no compiled pipeline. Write it with 'qf compile'") from None
