@@ -226,5 +226,5 @@ def _trained(request: RunRequest) -> None:
     screen.print(f"registry {outcome}; champion of {request.family.pipeline} on {dataset}: {serving}")
     screen.print(f"report   {shown(folder / 'report.html')}")
     screen.print(f"quality  {shown(folder / 'quality.html')}")
-    mlflow = shown(Path(sys.executable).parent / "mlflow")
-    screen.print(f"mlflow   {mlflow} ui --backend-store-uri {request.workspace.mlflow_uri}")
+    mlflow, uri = shown(Path(sys.executable).parent / "mlflow"), request.workspace.mlflow_uri
+    screen.print(f"mlflow   {uri if uri.startswith('http') else f'{mlflow} ui --backend-store-uri {uri}'}")

@@ -4,3 +4,6 @@ from pathlib import Path
 
 COMPILED = Path(__file__).parent / "compiled"
 """The committed YAML of every pipeline."""
+
+RUNNER = "qf-runner"
+"""The service account that every run has on a cluster; ``manifests/base/accounts.yaml`` says what it may."""

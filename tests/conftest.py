@@ -8,7 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from components.core.workspace import SIGNING_KEY, VERIFY_KEY
+from components.core.workspace import SIGNING_KEY, TRACKING_URI, VERIFY_KEY
 
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
@@ -35,10 +35,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the keys of this session's verdicts out of the settings of the person who runs it."""
+    """Keep this session's keys and records out of the settings of the person who runs it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
-        for name in (SIGNING_KEY, VERIFY_KEY):
+        for name in (SIGNING_KEY, VERIFY_KEY, TRACKING_URI):
             patch.delenv(name, raising=False)
         yield
 

@@ -1,7 +1,8 @@
 """Where things lie below the one artifact root, and, outside it, the key pair of the gate.
 
 The environment may name the places of the keys: ``QF_SIGNING_KEY`` the private one, such as a mounted secret, and
-``QF_VERIFY_KEY`` the public one. Unnamed, they are the user's own.
+``QF_VERIFY_KEY`` the public one. Unnamed, they are the user's own. ``MLFLOW_TRACKING_URI`` may name a server for what
+is recorded; unnamed, the record is a file below the root.
 """
 
 import os
@@ -13,6 +14,7 @@ from components.core.errors import EnvironmentMissingError, UsageError
 from components.core.ledger import Ledger
 
 SIGNING_KEY, VERIFY_KEY = "QF_SIGNING_KEY", "QF_VERIFY_KEY"
+TRACKING_URI = "MLFLOW_TRACKING_URI"
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_.\-]{0,79}", re.ASCII)
 
 
@@ -93,8 +95,8 @@ class Workspace:
 
     @property
     def mlflow_uri(self) -> str:
-        """The tracking store."""
-        return f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}"
+        """The tracking store and registry: the server that the environment names, else a file."""
+        return os.environ.get(TRACKING_URI) or f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}"
 
     @property
     def mlflow_artifacts(self) -> Path:

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from pipelines import RUNNER
 from pipelines.manifests import schema
 from pipelines.manifests.build import Object, title
 from pipelines.pods import faults, pods, reveals
 
-RUNNER: Final = "qf-runner"
-"""The one service account whose token is mounted."""
 ENFORCE: Final = "pod-security.kubernetes.io/enforce"
 _MUTATING_PODS: Final = {"pods/exec", "pods/attach", "pods/portforward", "pods/ephemeralcontainers"}
 
