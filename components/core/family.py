@@ -113,6 +113,11 @@ class Family:
         """Return the family's module ``name``; only here is the heavy code imported."""
         return importlib.import_module(f"{FAMILIES}.{self.name}.{name}")
 
+    def modules(self) -> list[str]:
+        """Return the names of the family's modules, none of which is imported for it."""
+        folder = resources.files(f"{FAMILIES}.{self.name}")
+        return sorted(item.name[:-3] for item in folder.iterdir() if item.name.endswith(".py"))
+
     def recipes(self) -> dict[str, str]:
         """Return the text of each recipe that ships, by name."""
         folder = resources.files(f"{FAMILIES}.{self.name}").joinpath("recipes")
