@@ -3,7 +3,7 @@
 import importlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +12,7 @@ from typing import Literal, cast
 from components.core.config import with_overrides
 from components.core.errors import RecipeError, UsageError
 from components.core.recipe import RecipeConfig
+from components.core.search import Range, Space
 from components.core.strict_yaml import load, load_file
 
 FAMILIES = "components.families"
@@ -85,6 +86,10 @@ class Family:
     """What it serves, in the order of its graph's outputs; a family without any has no scoring pipeline."""
     truth: Truth | None = None
     """Without it the gates cannot be calibrated on this family; with it there is a recipe ``calibration``."""
+    search: Space = field(default_factory=lambda: {"train.lr": Range(1e-5, 1e-2, log=True)})
+    """What ``qf tune`` tries, by dotted key of the recipe."""
+    metric: str = "val_loss"
+    """What a search goes by: a number of the history, lower is better of a loss, higher of all else."""
     default_recipe: str = "daily"
     parallel: bool = False
     """Whether several processes can train it together."""
