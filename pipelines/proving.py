@@ -77,14 +77,22 @@ class Ground:
 
 
 def prepare(
-    ground: Ground, family: Family, recipe: RecipeConfig, source: str, *, tables: Tables = feature_tables
+    ground: Ground,
+    family: Family,
+    recipe: RecipeConfig,
+    source: str,
+    *,
+    symbols: str = "",
+    asof: str = "",
+    tables: Tables = feature_tables,
 ) -> None:
     """Write the examples of a market: ingest, features, assemble. ``tables`` makes the features of its bars."""
     run = {"root": str(ground.root), "run_key": RUN_KEY}
     with steps_in(ground):
         ingest(
-            source, symbols="", asof="", dataset=ground.dataset, faults="refuse", layout="", max_restated=MAX_RESTATED,
-            context="", options="", out=str(ground.snapshot), quality=str(ground.folder / "quality.html"), **run,
+            source, symbols=symbols, asof=asof, dataset=ground.dataset, faults="refuse", layout="",
+            max_restated=MAX_RESTATED, context="", options="", out=str(ground.snapshot),
+            quality=str(ground.folder / "quality.html"), **run,
         )  # fmt: skip
         features_of(ground.snapshot, ground.features, tables=tables)
         assemble(str(ground.features), family.name, recipe.canonical(), out=str(ground.examples), **run)

@@ -12,6 +12,7 @@ from typing import Literal, cast
 from components.core.config import with_overrides
 from components.core.errors import RecipeError, UsageError
 from components.core.recipe import RecipeConfig
+from components.core.search import Range, Space
 from components.core.strict_yaml import load, load_file
 
 FAMILIES = "components.families"
@@ -103,6 +104,10 @@ class Family:
     """What it serves, in the order of its graph's outputs; a family without any has no scoring pipeline."""
     truth: Truth | None = None
     """Without it the gates cannot be calibrated on this family; with it there is a recipe ``calibration``."""
+    search: Space = field(default_factory=lambda: {"train.lr": Range(1e-5, 1e-2, log=True)})
+    """What ``qf tune`` tries, by dotted key of the recipe."""
+    metric: str = "val_loss"
+    """What a search goes by: a number of the history, lower is better of a loss, higher of all else."""
     default_recipe: str = "daily"
     parallel: bool = False
     """Whether several processes can train it together."""
@@ -134,6 +139,11 @@ class Family:
     def module(self, name: str) -> ModuleType:
         """Return the family's module ``name``; only here is the heavy code imported."""
         return importlib.import_module(f"{FAMILIES}.{self.name}.{name}")
+
+    def modules(self) -> list[str]:
+        """Return the names of the family's modules, none of which is imported for it."""
+        folder = resources.files(f"{FAMILIES}.{self.name}")
+        return sorted(item.name[:-3] for item in folder.iterdir() if item.name.endswith(".py"))
 
     def recipes(self) -> dict[str, str]:
         """Return the text of each recipe that ships, by name."""

@@ -137,8 +137,10 @@ class Loop:
 
     @property
     def finished(self) -> bool:
-        """Whether the last epoch is over or patience has run out."""
-        return self.position.epoch >= self._config.epochs or self.position.stopping.over(self._config.stopping)
+        """Whether the last epoch is over, patience has run out, or the caller has seen enough."""
+        position = self.position
+        over = position.epoch >= self._config.epochs or position.stopping.over(self._config.stopping)
+        return over or (position.epoch > 0 and position.batch == 0 and self._run.enough())
 
     def save(self) -> None:
         """Write a checkpoint of this very moment, between two steps."""

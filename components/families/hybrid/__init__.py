@@ -4,6 +4,7 @@ README.md holds the equations, the sources and the limits. Importing this loads 
 """
 
 from components.core.family import Family, Output, Resources, Truth
+from components.core.search import Options, Range
 from components.families.hybrid.config import HybridConfig
 from components.market.columns import ACTIONS, MACD, PRICES
 
@@ -22,6 +23,13 @@ FAMILY = Family(
     ),
     resources=Resources(cpu="4", memory="16Gi", gpus=1),
     labels="action",
+    search={
+        "train.lr": Range(1e-5, 1e-2, log=True),
+        "train.batch": Options((16, 32, 64, 128)),
+        "model.cnn.hidden_dim": Options((128, 256, 512)),
+        "model.dropout": Range(0.1, 0.5),
+    },
+    metric="val_sharpe_ratio",
     outputs=(
         Output(name="classification", unit="fraction", parts=ACTIONS),
         Output(name="regression", unit="past volatilities"),

@@ -17,6 +17,9 @@ from components.learning.settings import (
     StoppingConfig,
 )
 
+METRICS = ("accuracy", "precision", "recall", "f1_score", "mse", "mae", "sharpe_ratio")
+"""What an epoch records of validation beside its loss. Epochs are chosen there, so it proves nothing."""
+
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 

@@ -14,9 +14,6 @@ from components.trading.profit import ProfitTracker
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
-METRICS = ("accuracy", "precision", "recall", "f1_score", "mse", "mae", "sharpe_ratio")
-"""What is recorded beside the loss. Of the validation zone: epochs are chosen there, so it proves nothing."""
-
 
 @dataclass(frozen=True)
 class Said:
@@ -54,7 +51,7 @@ def shares_of_each(said: Codes, label: Codes) -> dict[str, float]:
 
 
 def metrics(said: Said, label: Codes, move: Floats, weights: LossWeights, profit: ProfitTracker) -> dict[str, float]:
-    """Return the loss of validation and ``METRICS``.
+    """Return the loss of validation and ``config.METRICS``.
 
     The Sharpe ratio, per year and after costs, is that of a book that holds a symbol where buy is the likeliest; a
     book that does nothing has 0.
