@@ -174,6 +174,7 @@ that says nothing of where a price goes: rank and hit rate of the median ask for
 
 ALLOCATION_GATES = (
     GateConfig(metric="net_sharpe", bound=0.0),
+    GateConfig(metric="timing_gain", bound=0.0),
     GateConfig(metric="timing", bound=0.0),
     GateConfig(metric="deflated_sharpe", bound=0.95),
     GateConfig(metric="worst_regime", bound=-0.05, min_timestamps=20),
@@ -183,7 +184,7 @@ ALLOCATION_GATES = (
 )
 """For families that say how much to hold: more than cash after costs, and more than the same exposure held all along.
 
-A market that only drifts pays whoever holds it: ``net_sharpe`` alone would let that in, ``timing`` does not. In the
+A market that only drifts pays whoever holds it: ``net_sharpe`` alone would let that in, the timing does not. In the
 worst third of past volatility a correlation of -0.05 is given for noise. Over a year and a half the Sharpe ratios of
 two like models are about 0.5 apart by luck; 1 is given.
 """

@@ -1,8 +1,9 @@
 """What is asked of allocations, and how each number is computed.
 
-``net_sharpe`` asks for money after costs, which a rising market pays to whoever holds it. So ``timing`` asks for what
-the weights know: the correlation, inside each symbol, of what is held with what comes. Whoever always holds the same
-has none, however much the market drifts; nor has a tilt to symbols that rise more. It is asked before costs.
+``net_sharpe`` asks for money after costs, which a rising market pays to whoever holds it. ``timing_gain`` takes off
+what holding as much all along would have earned. ``timing`` is what the weights know, whatever it costs to use it: the
+correlation, inside each symbol, of what is held with what comes; regimes, controls and holdout ask for it. Whoever
+always holds the same has none, however much the market drifts; nor has a tilt to symbols that rise more.
 """
 
 import math
@@ -18,10 +19,20 @@ from components.trading.statistics import Array, sharpe_ratio
 from components.validate import controls, deflation
 from components.validate.case import Answer, Case, Questions
 from components.validate.directions import past_volatility
-from components.validate.measures import Measured, Quantity, longest_block, sharpe_of, shifted_share
+from components.validate.measures import (
+    Measured,
+    Quantity,
+    deviations,
+    gain_by_timing,
+    longest_block,
+    sharpe_of,
+    shifted_share,
+)
 from components.validate.slices import Slices, in_the_worst, slices_of, thirds
 from components.validate.zone import AllocationZone
 
+_ROUNDING: Final = 1e-12
+"""Weights that never move differ from their mean by less."""
 PLANTED_TIMING: Final = 0.14
 """Of the positive control: about that of an AUC of 0.58."""
 
@@ -33,8 +44,9 @@ def book_of(zone: AllocationZone, config: JudgeConfig) -> Book:
 
 def block_length(zone: AllocationZone, config: JudgeConfig) -> float:
     """Return the mean block of the bootstrap, in decision times."""
-    held, came = _deviations(zone)
-    return longest_block(zone, (zone.per_time(held * came), book_of(zone, config).net))
+    table = zone.predictions
+    timed = zone.per_time(deviations(zone, table.weight) * deviations(zone, table.forward_return))
+    return longest_block(zone, (timed, book_of(zone, config).net))
 
 
 def trial_score(zone: AllocationZone, _: object, config: JudgeConfig) -> float:
@@ -43,16 +55,11 @@ def trial_score(zone: AllocationZone, _: object, config: JudgeConfig) -> float:
 
 
 def _deviations(zone: AllocationZone) -> tuple[Array, Array]:
-    """Return each row's weight and return less the mean of its symbol; 0 where the return is unknown."""
-    table, known = zone.predictions, np.isfinite(zone.predictions.forward_return)
-    held, came = (np.where(known, rows, 0.0) for rows in (table.weight, table.forward_return))
-    size = len(table.symbols)
-    num = np.maximum(np.bincount(table.symbol, known, size), 1)
-    means = (np.bincount(table.symbol, rows, size) / num for rows in (held, came))
-    away_held, away_came = (
-        np.where(known, rows - mean[table.symbol], 0.0) for rows, mean in zip((held, came), means, strict=True)
-    )
-    return away_held, away_came
+    """Return each row's weight and return, less the mean of its symbol; NaN where one of the two never moves."""
+    table = zone.predictions
+    pair = deviations(zone, table.weight), deviations(zone, table.forward_return)
+    moves = all(np.abs(rows).max(initial=0.0) > _ROUNDING for rows in pair)
+    return pair if moves else (np.full(zone.num_rows, math.nan), np.full(zone.num_rows, math.nan))
 
 
 def timing(zone: AllocationZone) -> Quantity:
@@ -62,15 +69,12 @@ def timing(zone: AllocationZone) -> Quantity:
     """
     held, came = _deviations(zone)
     together, one, two = (zone.per_time(rows) for rows in (held * came, held * held, came * came))
-    moves = np.ptp(held) > 0 and np.ptp(came) > 0
 
     def correlation(weights: Array) -> Array:
-        room = np.sqrt((weights @ one) * (weights @ two))
-        result: Array = np.divide(weights @ together, room) if moves else np.full(len(weights), math.nan)
+        result: Array = weights @ together / np.sqrt((weights @ one) * (weights @ two))
         return result
 
-    earned = f"{together.sum():+.1%} of the capital more than the same exposure held all along, before costs"
-    return Quantity(correlation, earned)
+    return Quantity(correlation)
 
 
 def excess_sharpe(
@@ -85,7 +89,7 @@ def excess_sharpe(
 def placebo(zone: AllocationZone, *, level: float, seed: int) -> Measured:
     """Return the share of time-shifted sets of returns that the weights go with as well as with the real ones."""
     held, came = _deviations(zone)
-    room = math.sqrt(float(held @ held) * float(came @ came)) or math.nan
+    room = math.sqrt(float(held @ held) * float(came @ came))
     return shifted_share(
         zone, lambda given: float(held @ came[given]) / room,
         name="correlation", level=level, seed=seed, undefined="the weights, or the returns, are all the same",
@@ -102,7 +106,7 @@ def planted(case: Case[AllocationZone]) -> controls.Control:
     """Return models whose weights have a correlation of 0.14 with the returns that come, before costs."""
     table = case.zone.predictions
     _, came = _deviations(case.zone)
-    known = came / (came.std() or math.nan)
+    known = came / came.std()
     rest = math.sqrt(1 - PLANTED_TIMING**2)
 
     def plant(noise: Array) -> Quantity:
@@ -117,6 +121,11 @@ def _net_sharpe(case: Case[AllocationZone]) -> Answer:
     return case.measure(sharpe_of(book_of(case.zone, case.config), bars_per_year=case.bars_per_year))
 
 
+def _timing_gain(case: Case[AllocationZone]) -> Answer:
+    book = book_of(case.zone, case.config)
+    return case.measure(gain_by_timing(case.zone, case.zone.predictions.weight, book, bars_per_year=case.bars_per_year))
+
+
 def _against_champion(case: Case[Any]) -> Answer:
     return case.against_champion(
         lambda mine, theirs: excess_sharpe(mine, theirs, case.config, bars_per_year=case.bars_per_year)
@@ -126,6 +135,7 @@ def _against_champion(case: Case[Any]) -> Answer:
 QUESTIONS: Questions = {
     "net_sharpe": lambda case, _: _net_sharpe(case),
     "timing": lambda case, _: case.measure(timing(case.zone)),
+    "timing_gain": lambda case, _: _timing_gain(case),
     "deflated_sharpe": lambda case, _: deflation.sharpe_of(case, book_of(case.zone, case.config).net),
     "worst_regime": lambda case, _: in_the_worst(case, regimes(case.zone)),
     "planted_control": lambda case, gate: controls.found(case, gate, planted(case)),

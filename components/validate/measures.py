@@ -188,23 +188,31 @@ def timing_gain(zone: Zone, costs: CostConfig, *, bars_per_year: float) -> Quant
     """
     table, num_symbols = zone.predictions, max(len(zone.predictions.symbols), 1)
     known = np.isfinite(table.forward_return)
-    num_known = np.maximum(np.bincount(table.symbol, known, num_symbols), 1)
+    share = float(zone.signal[known].sum()) / max(int(np.count_nonzero(known)), 1)
+    gain = gain_by_timing(zone, zone.signal / num_symbols, backtest(table, costs), bars_per_year=bars_per_year)
+    return Quantity(gain.of, f"in the market {share:.0%} of the time; {gain.note}")
 
-    def usual(rows: npt.ArrayLike) -> Array:
-        return (np.bincount(table.symbol, rows, num_symbols) / num_known)[table.symbol]
 
-    earned, long = np.where(known, table.forward_return, 0.0), np.where(known, zone.signal, 0.0)
-    exposure = usual(long)
-    timed = zone.per_time(np.where(known, (long - exposure) * (earned - usual(earned)), 0.0)) / num_symbols
-    paid = costs.per_side * backtest(table, costs).turnover
-    held = float((exposure * earned).sum()) / num_symbols
-    share = float(long.sum()) / max(int(np.count_nonzero(known)), 1)
-    note = (
-        f"in the market {share:.0%} of the time; over the zone {timed.sum():+.1%} by timing, {paid.sum():.1%} costs, "
-        f"and {held:+.1%} by holding as much"
-    )
+def gain_by_timing(zone: Rows[Any], weight: Array, book: Book, *, bars_per_year: float) -> Quantity:
+    """Return the same of any book that holds ``weight`` of the capital, of each row, until the next decision."""
+    earned = zone.predictions.forward_return
+    timed = zone.per_time(deviations(zone, weight) * deviations(zone, earned))
+    paid = book.cost * book.turnover
+    held = float(np.where(np.isfinite(earned), weight * earned, 0.0).sum() - timed.sum())
+    note = f"over the zone {timed.sum():+.1%} by timing, {paid.sum():.1%} costs, and {held:+.1%} by holding as much"
     gain = bars_per_year * (timed - paid) / zone.num_times
     return Quantity(lambda weights: weights @ gain, note)
+
+
+def deviations(zone: Rows[Any], rows: Array) -> Array:
+    """Return each row's value less the mean of its symbol, of the rows whose forward return is known; 0 elsewhere."""
+    table, num_symbols = zone.predictions, max(len(zone.predictions.symbols), 1)
+    known = np.isfinite(table.forward_return)
+    values = np.where(known, rows, 0.0)
+    num_known = np.maximum(np.bincount(table.symbol, known, num_symbols), 1)
+    mean = np.bincount(table.symbol, values, num_symbols) / num_known
+    away: Array = np.where(known, values - mean[table.symbol], 0.0)
+    return away
 
 
 def excess_loss(zone: Zone, champion: Zone) -> Quantity:
