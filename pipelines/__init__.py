@@ -4,3 +4,6 @@ from pathlib import Path
 
 COMPILED = Path(__file__).parent / "compiled"
 """The committed YAML of every pipeline."""
+
+WEEKLY, TWIN = "weekly-twin-retraining", "twin"
+"""The pipeline that trains, judges and promotes a twin of each stock, and the family that they are of."""

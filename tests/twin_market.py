@@ -79,7 +79,8 @@ def write_examples(folder: Path, frame: pd.DataFrame, **facts: object) -> Path:
         files[f"{name}.parquet"] = sha256_of(folder / f"{name}.parquet")
     manifest: dict[str, Any] = {
         "columns": columns, "optional": columns[len(FOUNDATION) :], "dataset": "made-up", "source": "test",
-        "bars_per_year": 252.0, "labeller": MOVE_LABELLER, "label_unit": "log return", "window": WINDOW, "horizon": HORIZON, "files": files, **facts,
+        "bars_per_year": 252.0, "labeller": MOVE_LABELLER, "label_unit": "log return", "window": WINDOW,
+        "horizon": HORIZON, "files": files, **facts,
     }  # fmt: skip
     write_json(folder / "manifest.json", manifest | {"digest": examples_digest(manifest)})
     return folder

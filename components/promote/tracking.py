@@ -35,6 +35,14 @@ def model_name(family: str, dataset: str) -> str:
     return f"{family}.{dataset}"
 
 
+def experiment(store: Any, workspace: Workspace, name: str) -> str:
+    """Return the identifier of the experiment called ``name``, which is made if there is none."""
+    found = store.get_experiment_by_name(name)
+    if found:
+        return str(found.experiment_id)
+    return str(store.create_experiment(name, artifact_location=workspace.mlflow_artifacts.as_uri()))
+
+
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
     flat: dict[str, str] = {}
     for key, value in values.items():
@@ -50,13 +58,7 @@ def record(workspace: Workspace, bundle: Bundle, verdict: Verdict, folder: Path,
     from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 - takes two seconds
 
     store = client(workspace)
-    family = str(bundle.manifest["family"])
-    experiment = store.get_experiment_by_name(family)
-    identifier = (
-        experiment.experiment_id
-        if experiment
-        else store.create_experiment(family, artifact_location=workspace.mlflow_artifacts.as_uri())
-    )
+    identifier = experiment(store, workspace, str(bundle.manifest["family"]))
     known = store.search_runs(
         [identifier],
         filter_string=f"tags.`{RUN_KEY}` = '{run_key}' and tags.`{BUNDLE}` = '{bundle.digest}' "

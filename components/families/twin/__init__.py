@@ -19,6 +19,7 @@ FAMILY = Family(
     },
     optional={OPTIONS_VIEW: OPTIONS},
     starts_from="foundation",
+    latest="models/twins/{ticker}/twin_latest",
     resources=Resources(cpu="2", memory="8Gi"),
     labels="moves",
 )
