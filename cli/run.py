@@ -9,7 +9,7 @@ from cli.options import companion_options, root_option
 from components.core.workspace import Workspace
 from components.ingest import MAX_RESTATED
 from components.serving import MAX_AGE_DAYS
-from pipelines import COMPILED
+from pipelines import COMPILED, WEEKLY
 from pipelines.local import execute, finished
 from pipelines.request import RunRequest, Settings, request
 
@@ -52,6 +52,7 @@ def carry_out(asked: RunRequest) -> None:
     f"[default: {MAX_AGE_DAYS:g}]",
 )
 @click.option("--symbols", default="", help="Only these, separated by commas.  [default: all]")
+@click.option("--tickers", default="", help=f"Of {WEEKLY}: the stocks that get a twin.  [default: all of the symbols]")
 @click.option("--asof", default="", help="Use nothing that was known later: a date, or a timestamp with its zone.")
 @click.option(
     "--faults",
@@ -87,6 +88,7 @@ def run(  # noqa: PLR0917 - click passes by name
     every_window: bool,
     max_age_days: float | None,
     symbols: str,
+    tickers: str,
     asof: str,
     faults: str,
     dataset: str,
@@ -101,13 +103,16 @@ def run(  # noqa: PLR0917 - click passes by name
     """Run PIPELINE on this machine, start to finish.
 
     Called like a family, it trains: ingest, features, assemble, train, validate, promote. With '-scoring' after
-    it, the champion predicts: ingest, features, score.
+    it, the champion predicts: ingest, features, score. weekly-twin-retraining makes, judges and promotes a twin of
+    each stock, on the champion of the foundation.
     """
     asked = request(
         pipeline,
         root,
         source=source,
-        settings=Settings(recipe=recipe, overrides=overrides, every_window=every_window, max_age_days=max_age_days),
+        settings=Settings(
+            recipe=recipe, overrides=overrides, every_window=every_window, max_age_days=max_age_days, tickers=tickers
+        ),
         symbols=symbols,
         asof=asof,
         dataset=dataset,

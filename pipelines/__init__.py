@@ -7,3 +7,5 @@ COMPILED = Path(__file__).parent / "compiled"
 
 RUNNER = "qf-runner"
 """The service account that every run has on a cluster; ``manifests/base/accounts.yaml`` says what it may."""
+WEEKLY, TWIN = "weekly-twin-retraining", "twin"
+"""The pipeline that trains, judges and promotes a twin of each stock, and the family that they are of."""

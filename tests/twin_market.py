@@ -23,12 +23,12 @@ from components.learning.foundation import FoundationNetwork, scale_free
 from components.learning.tft.config import TftConfig
 from components.market.columns import FOUNDATION, OPTIONS
 from components.market.examples_manifest import examples_digest
+from components.market.moves import MOVE_LABELLER
 from components.market.splits import chronological
 
 WINDOW, HORIZON = 12, 3
-LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
-NORMAL = (-1.2816, -0.6745, 0.0, 0.6745, 1.2816)
-"""Quantiles of a standard normal move at these levels."""
+NORMAL = (-2.0537, -1.2816, -0.6745, 0.0, 0.6745, 1.2816, 2.0537)
+"""Quantiles of a standard normal move at ``QUANTILE_LEVELS``."""
 TICKERS = ("AAA", "BBB", "CCC", "DDD")
 ZONES = {"train": 0.6, "validation": 0.15, "test": 0.15, "holdout": 0.1}
 SIZES = TftConfig(hidden=8, continuous=4, heads=2, dropout=0.0)
@@ -51,8 +51,8 @@ def market_frame(tickers: tuple[str, ...], *, start: str = "2021-01-01", seed: i
     features = create_synthetic_dataset(tickers, start, "2024-12-31", seed=seed).features
     frame = features[["symbol", "timestamp", *FOUNDATION]]
     frame = frame[np.isfinite(frame[list(FOUNDATION)]).all(axis=1)]
-    later = frame.groupby("symbol")["return_1d"].shift(-1)
-    return frame.assign(label=np.where(later.isna(), np.nan, later > 0), forward_return=0.0)
+    later = frame.groupby("symbol")["return_1d"].shift(-HORIZON)
+    return frame.assign(label=later, now=0.01)
 
 
 def with_options(frame: pd.DataFrame, *, seed: int = 3) -> pd.DataFrame:
@@ -79,7 +79,8 @@ def write_examples(folder: Path, frame: pd.DataFrame, **facts: object) -> Path:
         files[f"{name}.parquet"] = sha256_of(folder / f"{name}.parquet")
     manifest: dict[str, Any] = {
         "columns": columns, "optional": columns[len(FOUNDATION) :], "dataset": "made-up", "source": "test",
-        "bars_per_year": 252.0, "window": WINDOW, "horizon": HORIZON, "files": files, **facts,
+        "bars_per_year": 252.0, "labeller": MOVE_LABELLER, "label_unit": "log return", "window": WINDOW,
+        "horizon": HORIZON, "files": files, **facts,
     }  # fmt: skip
     write_json(folder / "manifest.json", manifest | {"digest": examples_digest(manifest)})
     return folder
@@ -89,7 +90,7 @@ def write_foundation(out: Path, examples: Path, *, seed: int = 0) -> Bundle:
     """Return a sealed foundation with weights at random, its scaling that of the examples."""
     data = read_examples(examples)
     torch.manual_seed(seed)
-    model = FoundationNetwork(SIZES, levels=LEVELS, window=WINDOW, horizon=HORIZON).eval()
+    model = FoundationNetwork(SIZES, window=WINDOW, horizon=HORIZON).eval()
     with torch.no_grad():
         model.transformer.head.weight.normal_(std=0.05)
     rows = data.panel.values[data.panel.present][:, : len(FOUNDATION)]  # noqa: PD011 - a panel is no frame
@@ -99,7 +100,7 @@ def write_foundation(out: Path, examples: Path, *, seed: int = 0) -> Bundle:
     out.mkdir(parents=True)
     write_files(out, model, data, history={}, facts={})
     settings = {
-        "model": {"levels": list(LEVELS), "network": SIZES.model_dump(mode="json")},
+        "model": SIZES.model_dump(mode="json"),
         "data": {"window": WINDOW, "horizon": HORIZON},
     }
     schema = {"columns": list(FOUNDATION)}

@@ -95,7 +95,9 @@ class Family:
     """Columns of the views that a recipe may ask for (``RecipeConfig.views``), after those above; a row may lack
     them, and they are in no service of its name."""
     starts_from: str = ""
-    """The family whose champion it stands on, frozen, so that this one is trained first; empty for none."""
+    """The family whose champion it stands on, frozen, unless the recipe's setting of that name is a bundle's folder."""
+    latest: str = ""
+    """Where below the root, without its ending, the weights of a champion of one ``{ticker}`` are copied too."""
     unit: Literal["symbol", "market"] = "symbol"
     """What one row of its examples is about: a symbol, or the market as a whole."""
     labels: str = "direction"

@@ -21,6 +21,8 @@ Metric = Literal[
     # of several
     "deflated_skill", "worst_regime", "planted_control", "export_parity", "placebo", "feature_causality",
     "answer_causality", "champion_log_loss", "champion_score_error", "champion_quantile_loss",
+    # of one among many
+    "fleet_discovery",
 ]  # fmt: skip
 """What a gate can ask about; ``components/validate/kinds.py`` names the module that says how each is computed."""
 

@@ -39,17 +39,17 @@ def _served(workspace: Workspace) -> bool:
     return workspace.mlflow_uri.startswith(("http://", "https://"))
 
 
-def _experiment(workspace: Workspace, store: Any, family: str) -> str:
-    """Return the id of a family's experiment, made if there is none; a server chooses where its files lie."""
-    if experiment := store.get_experiment_by_name(family):
-        return str(experiment.experiment_id)
-    location = None if _served(workspace) else workspace.mlflow_artifacts.as_uri()
-    return str(store.create_experiment(family, artifact_location=location))
-
-
 def model_name(family: str, dataset: str) -> str:
     """Return the registered model's name: champions of different markets are different models."""
     return f"{family}.{dataset}"
+
+
+def experiment(store: Any, workspace: Workspace, name: str) -> str:
+    """Return the id of the experiment called ``name``, made if there is none; a server chooses where its files lie."""
+    if found := store.get_experiment_by_name(name):
+        return str(found.experiment_id)
+    location = None if _served(workspace) else workspace.mlflow_artifacts.as_uri()
+    return str(store.create_experiment(name, artifact_location=location))
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
@@ -67,8 +67,7 @@ def record(workspace: Workspace, bundle: Bundle, verdict: Verdict, folder: Path,
     from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 - takes two seconds
 
     store = client(workspace)
-    family = str(bundle.manifest["family"])
-    identifier = _experiment(workspace, store, family)
+    identifier = experiment(store, workspace, str(bundle.manifest["family"]))
     known = store.search_runs(
         [identifier],
         filter_string=f"tags.`{RUN_KEY}` = '{run_key}' and tags.`{BUNDLE}` = '{bundle.digest}' "
@@ -96,7 +95,7 @@ def record(workspace: Workspace, bundle: Bundle, verdict: Verdict, folder: Path,
 
 def _run(workspace: Workspace, store: Any, promotion: Promotion, family: str) -> str:
     """Return the run that recorded a promoted bundle; one that another server recorded gets one here."""
-    identifier = _experiment(workspace, store, family)
+    identifier = experiment(store, workspace, family)
     found = store.search_runs([identifier], filter_string=f"tags.`{BUNDLE}` = '{promotion.bundle}'", max_results=1)
     if found:
         return str(found[0].info.run_id)

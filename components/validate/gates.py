@@ -50,6 +50,7 @@ TITLES: dict[Metric, str] = {
     "placebo": "Is its skill gone when the labels are shifted in time?",
     "feature_causality": "Is every feature made of what was known by then?",
     "answer_causality": "Does every answer stay when what came later is changed?",
+    "fleet_discovery": "Would it stand out among all twins that were looked at, not by luck alone?",
     "champion_log_loss": "Is it not worse than the champion?",
     "champion_score_error": "Is it not worse than the champion?",
     "champion_quantile_loss": "Is it not worse than the champion?",

@@ -39,6 +39,7 @@ FORMS: dict[str, str] = {
     "planted_control": ".0%",
     "export_parity": ".2g",
     "placebo": ".3f",
+    "fleet_discovery": ".3g",
     "champion_log_loss": "+.4f",
     "champion_score_error": "+.2%",
     "champion_quantile_loss": "+.2%",

@@ -30,7 +30,7 @@ from components.families.twin.train import fine_tune_twin, foundation_of, train,
 from components.learning.bundles import origin
 from components.learning.examples import read_examples
 from components.learning.foundation import network_of
-from components.market.columns import FOUNDATION, OPTIONS
+from components.market.columns import FOUNDATION, OPTIONS, QUANTILE_LEVELS
 
 TOLERANCE = 1e-5
 
@@ -100,7 +100,7 @@ def test_the_table_holds_what_each_twin_says_of_its_own_stock(market: Market, fl
     table = predict(fleet, market.examples, zone="test", threads=1)
     data = read_examples(market.examples)
     assert len(table.symbol) == len(data.windows("test", WINDOW, HORIZON))
-    assert table.quantile.shape == (len(table.symbol), HORIZON, 5)
+    assert table.quantile.shape == (len(table.symbol), HORIZON, len(QUANTILE_LEVELS))
     assert (np.diff(table.quantile, axis=-1) >= 0).all()
     order = np.lexsort((table.symbol, table.timestamp))
     np.testing.assert_array_equal(order, np.arange(len(order)))

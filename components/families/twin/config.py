@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_
 
 from components.core.config import Config
 from components.core.files import SYMBOL, digest_of
+from components.core.judge import QUANTILE_GATES, GateConfig, JudgeConfig
 from components.core.recipe import DataConfig, RecipeConfig
 from components.learning.settings import FleetConfig, StoppingConfig
 
@@ -34,6 +35,13 @@ class TwinDataConfig(DataConfig):
     lookback_days: PositiveInt = 180
     """Newest decisions of the training zone that a twin learns from. With fewer than that it is flagged, with fewer
     than 60 refused."""
+
+
+class TwinJudgeConfig(JudgeConfig):
+    """How a twin is judged. The defaults are meant to be kept; the verdict records every change."""
+
+    gates: Annotated[tuple[GateConfig, ...], Field(min_length=1)] = QUANTILE_GATES
+    """The questions; all must be answered with pass. Those about a champion are asked only if there is one."""
 
 
 class ModelConfig(Config):
@@ -76,6 +84,9 @@ class TwinConfig(RecipeConfig):
 
     data: TwinDataConfig = TwinDataConfig()  # pyright: ignore[reportIncompatibleVariableOverride] - it is frozen
     """Days and zones."""
+
+    judge: TwinJudgeConfig = TwinJudgeConfig()  # pyright: ignore[reportIncompatibleVariableOverride] - it is frozen
+    """Gates of the verdict."""
 
     model: ModelConfig = ModelConfig()
     """What stands on the foundation."""

@@ -52,7 +52,7 @@ def fit(
         prepared = [prepare(stock, network, foundation.digest, config, run) for stock in fresh]
         shape = shape_of(config, network)
         name = digest_of([keys[stock.ticker] for stock in fresh])[:32]
-        task = fleet_task(shape, prepared, network.base.new_tensor(network.levels), config, name=name)
+        task = fleet_task(shape, prepared, network.base.new_tensor(shape.levels), config, name=name)
         for item, fitted in zip(prepared, fit_fleet(task, config.train, device, run), strict=True):
             twin = _twin(item, fitted, foundation, config)
             found[twin.ticker] = twin

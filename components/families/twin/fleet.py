@@ -20,6 +20,7 @@ from components.families.twin.model import Shape
 from components.families.twin.stocks import Usual
 from components.learning.bundles import FACTS, HISTORY, SCALER, WEIGHTS, load_weights
 from components.learning.foundation import FoundationNetwork, network_of
+from components.market.columns import QUANTILE_LEVELS
 
 TWINS: Final = "twins.json"
 FOUNDATION: Final = "foundation"
@@ -130,7 +131,7 @@ class Fleet:
 
 def shape_of(config: TwinConfig, foundation: FoundationNetwork) -> Shape:
     """Return the sizes of twins on a foundation."""
-    return Shape(config.model, foundation.config.hidden, foundation.horizon, foundation.levels)
+    return Shape(config.model, foundation.config.hidden, foundation.horizon, QUANTILE_LEVELS)
 
 
 def _num_options(config: TwinConfig) -> int:
@@ -166,7 +167,7 @@ def write_fleet(
         write_json(folder / HISTORY, mean_history([twin.facts["history"] for twin in twins]))
         write_json(folder / SCALER, {"feature_columns": list(columns)})
         facts = {"model_state_dict": WEIGHTS, "feature_columns": list(columns), "input_dim": len(columns)}
-        facts |= {"num_parameters": shape.layout.size * len(twins), "levels": list(network.levels)}
+        facts |= {"num_parameters": shape.layout.size * len(twins), "levels": list(shape.levels)}
         write_json(folder / FACTS, facts | {"foundation": foundation.digest, "num_twins": len(twins)})
         schema = {"columns": list(columns), "window": network.window, "tickers": [twin.ticker for twin in twins]}
         settings = config.model_dump(mode="json")
