@@ -13,6 +13,7 @@ from kfp import dsl, kubernetes
 from components.core.family import Resources
 
 CPU = "quantfoundry/python-cpu:0.1.0"
+JUDGE = "quantfoundry/python-judge:0.1.0"
 GPU = "quantfoundry/python-gpu:0.1.0"
 
 GPU_TYPE = "nvidia.com/gpu"
