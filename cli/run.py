@@ -10,17 +10,17 @@ from components.core.workspace import Workspace
 from components.ingest import MAX_RESTATED
 from components.serving import MAX_AGE_DAYS
 from pipelines import COMPILED, WEEKLY
-from pipelines.local import execute, finished
+from pipelines.local import Runner, execute, finished
 from pipelines.request import RunRequest, Settings, request
 
 
-def carry_out(asked: RunRequest) -> None:
+def carry_out(asked: RunRequest, *, runner: Runner = "subprocess") -> None:
     """Run what is asked, unless it ended before, and say what came of it."""
     if finished(asked):
         click.echo(f"run {asked.run_key} ended before: nothing to do. --fresh starts it over.\n")
     else:
         with Progress(asked) as progress:
-            execute(asked, COMPILED / f"{asked.pipeline}.yaml", progress.on_event)
+            execute(asked, COMPILED / f"{asked.pipeline}.yaml", progress.on_event, runner=runner)
     summary(asked)
 
 
@@ -78,6 +78,13 @@ def carry_out(asked: RunRequest) -> None:
 @click.option(
     "--run-key", default="", help="The same key resumes the same run.  [default: from family, recipe, data and code]"
 )
+@click.option(
+    "--runner",
+    type=click.Choice(["subprocess", "docker"]),
+    default="subprocess",
+    show_default=True,
+    help="Where the steps run: here, or each in its image ('make images') without a network.",
+)
 @click.option("--fresh", is_flag=True, help="Start this run over, even if it ended or has checkpoints.")
 @root_option
 def run(  # noqa: PLR0917 - click passes by name
@@ -97,6 +104,7 @@ def run(  # noqa: PLR0917 - click passes by name
     context: str,
     options: str,
     run_key: str,
+    runner: Runner,
     fresh: bool,
     root: Workspace,
 ) -> None:
@@ -125,4 +133,4 @@ def run(  # noqa: PLR0917 - click passes by name
     )
     if fresh:
         shutil.rmtree(asked.folder, ignore_errors=True)
-    carry_out(asked)
+    carry_out(asked, runner=runner)

@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 
 from components.core.workspace import SIGNING_KEY, TRACKING_URI, VERIFY_KEY
+from images.engine import startable
 
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
@@ -18,7 +19,7 @@ SHARED_DATA = TOP.parent / "shared" / "data"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Collect tests on real data, on a GPU, as root and with servers only where these are to be found."""
+    """Collect what wants real data, a GPU, root, an engine for containers or servers only where there is one."""
     absent: set[str] = set()
     if not SHARED_DATA.is_dir():
         absent.add("realdata")
@@ -28,6 +29,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         absent.add("gpu")
     if os.geteuid() != 0:
         absent.add("root")
+    if not startable():
+        absent.add("docker")
     kept = [item for item in items if not any(item.get_closest_marker(name) for name in absent)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept

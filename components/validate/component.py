@@ -5,10 +5,10 @@
 
 from kfp import dsl
 
-from components.wiring import CPU, step
+from components.wiring import JUDGE, step
 
 
-@step(image=CPU)
+@step(image=JUDGE)
 def validate(
     bundle: dsl.Input[dsl.Model],
     examples: dsl.Input[dsl.Dataset],
@@ -37,7 +37,7 @@ def validate(
     return facts["outcome"]
 
 
-@step(image=CPU)
+@step(image=JUDGE)
 def validate_twins(
     shard_0: dsl.Input[dsl.Model],
     shard_1: dsl.Input[dsl.Model],
