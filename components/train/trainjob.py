@@ -108,7 +108,7 @@ class TrainJobScheduler(Scheduler[TrainJobOpts]):
         }
         return specs.AppDryRunInfo(job, yaml.safe_dump)
 
-    def schedule(self, dryrun_info: specs.AppDryRunInfo[Job, TrainJobOpts]) -> str:
+    def schedule(self, dryrun_info: specs.AppDryRunInfo[Any, Any]) -> str:
         """Return the name of the job, which goes on if it is there already.
 
         Raises:
