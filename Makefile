@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed-$(shell cat requirements/*.txt pyproject.toml | sha2
 TWO := -n 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test test-slow check lock clean
+.PHONY: run test test-slow test-docker images check manifests lock lock-images clean
 
 run: $(STAMP)  ## the price-action pipeline, end to end, on a synthetic market
 	$(BIN)/qf run price-action --recipe smoke
@@ -16,12 +16,22 @@ test: $(STAMP)  ## the quick tests
 test-slow: $(STAMP)  ## the tests that take minutes, and those on real data where it lies beside the project
 	$(BIN)/python -m pytest $(TWO) -m "slow or realdata"
 
-check: $(STAMP)  ## style, types, import rules, compiled pipelines
+images: $(STAMP)  ## build every container image, on a clean machine too
+	$(BIN)/python -m images build
+
+test-docker: $(STAMP)  ## build the images and run the price-action pipeline in them, without a network
+	$(BIN)/python -m pytest -m docker
+
+check: $(STAMP) manifests  ## style, types, import rules, compiled pipelines, images, manifests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --level error
 	$(BIN)/lint-imports
 	$(BIN)/qf compile --check
+	$(BIN)/python -m images check
+
+manifests: $(STAMP)  ## every overlay of manifests/ builds and keeps our rules
+	$(BIN)/python -m pipelines.manifests
 
 $(STAMP):
 	$(PYTHON) -m venv --clear $(VENV)
@@ -33,6 +43,9 @@ $(STAMP):
 lock:  ## resolve again; needs uv
 	uv pip compile pyproject.toml requirements/lock.in --extra dev --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-package torch --no-emit-index-url --no-emit-find-links -o requirements/lock.txt
+
+lock-images: $(STAMP)  ## the part of the lock that each image installs
+	$(BIN)/python -m images lock
 
 clean:
 	rm -rf $(VENV) .quantfoundry

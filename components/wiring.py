@@ -15,6 +15,7 @@ from components.core.family import GPU_TYPE, Resources
 from components.core.workspace import SIGNING_KEY, VERIFY_KEY
 
 CPU = "quantfoundry/python-cpu:0.1.0"
+JUDGE = "quantfoundry/python-judge:0.1.0"
 GPU = "quantfoundry/python-gpu:0.1.0"
 
 POOL_LABEL = "quantfoundry/pool"

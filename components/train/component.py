@@ -38,3 +38,23 @@ def launch(
 
     where = {"out": bundle.path, "root": root, "run_key": run_key}
     bundle.metadata.update(launch(examples.path, family, recipe, image, resources, **where))
+
+
+@step(image=GPU)
+def fine_tune(
+    examples: dsl.Input[dsl.Dataset],
+    family: str,
+    recipe: str,
+    dataset: str,
+    shard: int,
+    num_shards: int,
+    run_key: str,
+    root: str,
+    bundle: dsl.Output[dsl.Model],
+):
+    """Fit one shard of a fleet of twins; what did not change since the last time is not fitted again."""
+    from components.train.fine_tune import fine_tune
+
+    share = {"shard": shard, "num_shards": num_shards}
+    facts = fine_tune(examples.path, family, recipe, dataset, **share, out=bundle.path, root=root, run_key=run_key)
+    bundle.metadata.update(facts)

@@ -8,7 +8,7 @@ from components.core import bundle as bundles
 from components.core import family as families
 from components.core.errors import RecipeError
 from components.core.family import Family
-from components.core.files import file_lock, read_json, write_json
+from components.core.files import file_lock, read_json, require_writable, write_json
 from components.core.recipe import RecipeConfig
 from components.core.run_context import RunContext, open_run
 
@@ -71,7 +71,7 @@ class Training:
             BusyError: If another trainer of this run does not leave.
             QuantfoundryError: What the family raises.
         """
-        self.run.checkpoints.mkdir(parents=True, exist_ok=True)
+        require_writable(self.run.checkpoints)
         with file_lock(self.run.checkpoints / "trainer.lock", f"run {self.run.run_key}", wait_s=ORPHAN_WAIT_S):
             if self.processes == 1:
                 self.member.module("train").train(self.config, self.examples, out, self.run)

@@ -82,6 +82,7 @@ def test_what_failed_or_was_canceled_starts_anew_under_its_key(kubeflow: Kubeflo
     second = start(remote, published, ARGUMENTS)
     assert second.run_id != first.run_id
     keys = {run["runtime_config"]["parameters"]["run_key"] for run in kubeflow.runs.values()}
+    assert {run["service_account"] for run in kubeflow.runs.values()} == {"qf-runner"}
     assert keys == {first.display_name}
 
 

@@ -1,0 +1,74 @@
+"""Build every image: fetch what is locked, take or make the base, build without a network, list what is inside."""
+
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import repeat
+
+from components.core.code import code_digest
+from components.core.files import atomic_file
+from images.base import bootstrap, pinned
+from images.engine import Engine, cache
+from images.roles import TOP, Role, roles
+from images.sbom import bill_of_materials
+from images.wheels import stage
+
+BILLS = TOP / "build" / "sbom"
+CODE = "quantfoundry.code"
+"""Label of every image: the digest of the code in it."""
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Built:
+    """One image that was built."""
+
+    role: Role
+    image_id: str
+    size_mib: int
+    num_components: int
+    """Packages of Python and Debian in its bill of materials."""
+
+
+def revision() -> str:
+    """Return the commit that is checked out, with ``-dirty`` if there is more; empty outside a repository."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    return subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def build_all(engine: Engine, base: str, report: Callable[[str], None]) -> list[Built]:
+    """Build the images of all roles on ``base``, or, if that is empty, on one made from Debian's packages.
+
+    Raises:
+        UsageError: If the base is named without its digest.
+        QuantfoundryError: If packages cannot be fetched or a build fails.
+    """
+    found = roles()
+    name, digest = (base, pinned(base)) if base else bootstrap(engine, cache())
+    report(f"base {name}")
+    stage(found, cache() / "wheels")
+    arguments = {
+        "BASE_IMAGE": name,
+        "BASE_DIGEST": digest,
+        "CODE": code_digest(),
+        "REVISION": revision(),
+    }
+    with ThreadPoolExecutor() as pool:
+        built = list(pool.map(_build, repeat(engine), found, repeat(arguments)))
+    for one in built:
+        report(f"{one.role.image}  {one.size_mib:,} MiB  {one.num_components} packages  {one.image_id}")
+    engine.run("image", "prune", "--force", "--filter", f"label={CODE}")  # those that these replaced
+    return built
+
+
+def _build(engine: Engine, role: Role, arguments: dict[str, str]) -> Built:
+    given = {**arguments, "VERSION": role.image.rpartition(":")[2]}
+    options = [part for name, value in given.items() for part in ("--build-arg", f"{name}={value}")]
+    place = ("--file", str(role.dockerfile), "--tag", role.image)
+    engine.run("build", "--quiet", "--network=none", *options, *place, str(TOP))
+    image_id, size = engine.run("inspect", "--format", "{{.Id}} {{.Size}}", role.image).split()
+    bill = bill_of_materials(engine, role, image_id)
+    with atomic_file(BILLS / f"{role.name}.cdx.json") as file:
+        file.write(bill.encode())
+    return Built(role, image_id, int(size) // MIB, bill.count('"purl"'))
