@@ -165,6 +165,10 @@ class TrainJobs:
             reason = str(json.loads(error.body)["message"])
         except (TypeError, ValueError, KeyError):
             reason = str(error.reason)
+        if not error.status:  # the client's way to say that TLS failed
+            return UsageError(
+                f"{self._host}: {reason:.300}. Trust its certificate in the kubeconfig, if it is the right one"
+            )
         said = f"{self._host}: HTTP {error.status}, {reason:.300}"
         if error.status in FORBIDDEN:
             may = f"create, get, list, watch and delete {PLURAL}.{GROUP} in namespace {self.namespace}"
