@@ -11,15 +11,14 @@ from typing import Any
 
 from kfp import dsl, kubernetes
 
-from components.core.family import GPU_TYPE, Resources
-from components.core.workspace import SIGNING_KEY, VERIFY_KEY
+from components.core.family import GPU_TYPE, QUEUE_LABEL, Resources
+from components.core.workspace import JOB_NAMESPACE, SIGNING_KEY, VERIFY_KEY
 
 CPU = "quantfoundry/python-cpu:0.1.0"
 JUDGE = "quantfoundry/python-judge:0.1.0"
 GPU = "quantfoundry/python-gpu:0.1.0"
 
 POOL_LABEL = "quantfoundry/pool"
-QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the mount point that torch's loaders use
 USER = 10001
 """The unprivileged user of every image; the restricted profile wants it on each task."""
@@ -31,8 +30,6 @@ CLAIM = "qf-workspace"
 SETTINGS = "qf-settings"
 """The ConfigMap that says where mounted keys and servers are."""
 MOUNTS = "/etc/quantfoundry"
-JOB_NAMESPACE = "QF_JOB_NAMESPACE"
-"""Environment variable, set in pods only, with the namespace that a step may start training jobs in."""
 
 SMALL = Resources(cpu="1", memory="4Gi", timeout_s=3600, queue="")
 """What a step asks for that trains nothing; it waits in no queue."""

@@ -28,9 +28,9 @@ PLACED: Final = {
 """What may stand in the platform part of a task. The backend itself drops capabilities and sets seccomp (2.16.1 on)."""
 
 READERS: Final = {
-    "qf-signing-key": {"validate"},
-    "qf-verify-key": {"validate", "promote", "publish"},
-    "qf-mlflow-client": {"promote"},
+    "qf-signing-key": {"validate", "validate-twins"},
+    "qf-verify-key": {"validate", "validate-twins", "promote", "promote-twins", "publish"},
+    "qf-mlflow-client": {"promote", "promote-twins"},
     "qf-feast": {"features", "score"},
     "qf-object-store": {"ingest", "publish"},
     "qf-vendor": {"ingest"},

@@ -2,6 +2,7 @@
 
 Read from the compiled files, which are what a cluster gets: every difference between them is in some sentence.
 """
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import json
 import subprocess

@@ -18,7 +18,7 @@ from components.ingest.component import ingest
 from components.promote.component import promote_twins
 from components.train.component import fine_tune
 from components.validate.component import validate_twins
-from components.wiring import SMALL, place
+from components.wiring import SMALL, may_fetch, may_register, may_sign, may_use_features, place
 from pipelines import WEEKLY
 from pipelines.training import DEFAULT_SOURCE
 
@@ -62,8 +62,10 @@ def weekly_pipeline(family: Family) -> Any:
             **run,
         )
         place(bars, SMALL, cached=False)
+        may_fetch(bars)
         table = features(snapshot=bars.outputs["snapshot"], **run)
         place(table, SMALL, cached=False)
+        may_use_features(table)
         rows = assemble_stocks(features=table.outputs["features"], family=name, recipe=recipe, tickers=tickers, **run)
         place(rows, SMALL, cached=False)
         examples = rows.outputs["examples"]
@@ -75,7 +77,9 @@ def weekly_pipeline(family: Family) -> Any:
             shards[f"shard_{shard}"] = task.outputs["bundle"]
         judged = validate_twins(**shards, examples=examples, family=name, recipe=recipe, **run)
         place(judged, SMALL, cached=False)
+        may_sign(judged)
         entered = promote_twins(verdicts=judged.outputs["verdicts"], family=name, dataset=dataset, **run)
         place(entered, SMALL, cached=False)
+        may_register(entered)
 
     return line

@@ -20,6 +20,8 @@ SCORING = "-scoring"
 """End of the name of a pipeline that predicts; without it, one that trains."""
 GPU_TYPE = "nvidia.com/gpu"
 """The device that a training asks for, by the name that Kubernetes gives it."""
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+"""The label by which Kueue knows the queue of a pod or a job."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 

@@ -14,6 +14,8 @@ from components.core.errors import EnvironmentMissingError, UsageError
 from components.core.ledger import Ledger
 
 SIGNING_KEY, VERIFY_KEY = "QF_SIGNING_KEY", "QF_VERIFY_KEY"
+JOB_NAMESPACE = "QF_JOB_NAMESPACE"
+"""Environment variable, set in pods only, with the namespace that a step may start training jobs in."""
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_.\-]{0,79}", re.ASCII)
 

@@ -39,14 +39,17 @@ class TrainJobs:
 
     def __init__(
         self,
-        settings: client.Configuration,
+        settings: Any,
         namespace: str,
         *,
         timeouts_s: tuple[float, float] = (5.0, 30.0),
         pauses_s: Sequence[float] = PAUSES_S,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Prepare, without asking anything yet: ``timeouts_s`` to connect and to answer, ``pauses_s`` between tries."""
+        """Prepare, without asking anything yet: ``timeouts_s`` to connect and to answer, ``pauses_s`` between tries.
+
+        ``settings`` are those of the Kubernetes client: address and identity.
+        """
         settings.retries = False  # the tries are counted here
         self.namespace, self.sleep = namespace, sleep
         self._timeouts_s, self._pauses_s = timeouts_s, tuple(pauses_s)
@@ -119,14 +122,15 @@ class TrainJobs:
         A stream that breaks off just ends: whoever reads it looks at the job again.
         """
         try:
-            for event in watch.Watch().stream(
+            events: Any = watch.Watch().stream(
                 self._api.list_namespaced_custom_object,
                 **self._where,
                 field_selector=f"metadata.name={name}",
                 resource_version=version,
                 timeout_seconds=for_s,
                 _request_timeout=(self._timeouts_s[0], for_s + self._timeouts_s[1]),
-            ):
+            )
+            for event in events:
                 yield None if event["type"] == "DELETED" else event["object"]
         except client.ApiException as error:
             if error.status not in TRANSIENT | {EXPIRED}:
@@ -161,6 +165,10 @@ class TrainJobs:
             reason = str(json.loads(error.body)["message"])
         except (TypeError, ValueError, KeyError):
             reason = str(error.reason)
+        if not error.status:  # the client's way to say that TLS failed
+            return UsageError(
+                f"{self._host}: {reason:.300}. Trust its certificate in the kubeconfig, if it is the right one"
+            )
         said = f"{self._host}: HTTP {error.status}, {reason:.300}"
         if error.status in FORBIDDEN:
             may = f"create, get, list, watch and delete {PLURAL}.{GROUP} in namespace {self.namespace}"

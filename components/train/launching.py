@@ -20,12 +20,12 @@ from components.core.errors import ArtifactError
 from components.core.family import Resources
 from components.core.files import copy_files, digest_of, fresh_folder, read_json
 from components.core.run_context import open_run
+from components.core.workspace import JOB_NAMESPACE
 from components.train.cluster import TrainJobs
 from components.train.fit import Training, asked_processes
 from components.train.gang import ERROR, workers
 from components.train.supervise import see_through
 from components.train.trainjob import TrainJobOpts, TrainJobScheduler, job_name
-from components.wiring import JOB_NAMESPACE
 
 _MIB: Final = 1024**2
 

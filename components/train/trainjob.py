@@ -15,10 +15,9 @@ from torchx import specs
 from torchx.schedulers.api import DescribeAppResponse, ListAppResponse, Scheduler, StructuredOpts
 
 from components.core.errors import UsageError
-from components.core.family import GPU_TYPE
+from components.core.family import GPU_TYPE, QUEUE_LABEL
 from components.core.files import digest_of
 from components.train.cluster import GROUP, VERSION, Job, TrainJobs
-from components.wiring import QUEUE_LABEL
 
 RUNTIME: Final = "quantfoundry-torch"
 OWNER: Final = {"app.kubernetes.io/managed-by": "quantfoundry"}
@@ -108,7 +107,7 @@ class TrainJobScheduler(Scheduler[TrainJobOpts]):
         }
         return specs.AppDryRunInfo(job, yaml.safe_dump)
 
-    def schedule(self, dryrun_info: specs.AppDryRunInfo[Job, TrainJobOpts]) -> str:
+    def schedule(self, dryrun_info: specs.AppDryRunInfo[Any, Any]) -> str:
         """Return the name of the job, which goes on if it is there already.
 
         Raises:

@@ -20,18 +20,25 @@ from components.core import bundle
 from components.core.errors import DONE
 from components.core.family import Resources
 from components.core.files import canonical_json, read_json
+from components.core.workspace import JOB_NAMESPACE
 from components.families.price_action.config import PriceActionConfig
 from components.train.trainjob import job_name
-from components.wiring import JOB_NAMESPACE
 
 pytestmark = pytest.mark.slow
 NAME = job_name("price_action", "k")
-STEP = (
-    "import sys; from components.train.launching import launch; a = sys.argv; "
-    "launch(a[1], 'price_action', a[2], 'quantfoundry/python-gpu:0.1.0', a[5], out=a[3], root=a[4], run_key='k')"
+STEP = """
+import sys
+from types import SimpleNamespace
+from components.train.component import launch
+
+examples, recipe, out, root, resources = sys.argv[1:]
+launch.python_func(
+    SimpleNamespace(path=examples), "price_action", recipe, "quantfoundry/python-gpu:0.1.0", resources, "k", root,
+    SimpleNamespace(path=out, metadata={}),
 )
-TWO_HOSTS = Resources(cpu="1", memory="1Gi", nodes=2, timeout_s=300)
-SPOT = Resources(cpu="1", memory="1Gi", spot=True, timeout_s=300)
+"""
+TWO_HOSTS = Resources(cpu="1", memory="1Gi", nodes=2, timeout_s=3600)
+SPOT = Resources(cpu="1", memory="1Gi", spot=True, timeout_s=3600)
 
 
 @pytest.fixture
@@ -57,7 +64,7 @@ def start(
 
 def ended(child: "subprocess.Popen[str]") -> int:
     try:
-        _, said = child.communicate(timeout=240)
+        _, said = child.communicate(timeout=900)
     finally:
         child.kill()
     sys.stderr.write(said)  # shown where a test fails
@@ -66,7 +73,7 @@ def ended(child: "subprocess.Popen[str]") -> int:
 
 def wait_for_steps(root: Path, num_lines: int) -> None:
     spool = root / "runs" / "k" / "metrics.jsonl"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not spool.exists() or spool.read_bytes().count(b"\n") < num_lines:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -117,7 +124,7 @@ def test_a_killed_supervisor_finds_its_job_again_and_a_preempted_job_its_checkpo
     trainer.suspend(NAME)
     again = start(recipe, tiny_examples, tmp_path, cluster)
     with trainer.changed:
-        assert trainer.changed.wait_for(lambda: trainer.jobs[NAME].get("status"), 90)
+        assert trainer.changed.wait_for(lambda: trainer.jobs[NAME].get("status"), 300)
     trainer.resume(NAME)
     assert ended(again) == DONE
     assert trainer.made == [NAME]

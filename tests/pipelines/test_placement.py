@@ -13,12 +13,12 @@ import yaml
 from kfp import compiler
 
 from components.core import family as families
-from components.core.family import GPU_TYPE, Family, Resources
+from components.core.family import GPU_TYPE, QUEUE_LABEL, Family, Resources
 from components.core.workspace import SIGNING_KEY, VERIFY_KEY
 from components.market.vendor import TOKEN_FILE
-from components.wiring import CLEAN_UP_S, CPU, GPU, QUEUE_LABEL, SHARED_MEMORY, SMALL
+from components.wiring import CLEAN_UP_S, CPU, GPU, SHARED_MEMORY, SMALL
 from feature_repo.place import REDIS, REGISTRY
-from pipelines import COMPILED
+from pipelines import COMPILED, WEEKLY
 from pipelines.lint import hazards
 from pipelines.plan import Prices, plan
 from pipelines.training import training_pipeline
@@ -55,7 +55,7 @@ SEES: Mapping[str, tuple[dict[str, str], dict[str, str]]] = {
 
 
 def documents(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    spec, platform = yaml.safe_load_all(path.read_text())
+    spec, platform = yaml.load_all(path.read_text(), yaml.CSafeLoader)
     return spec, platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
 
 
@@ -67,8 +67,15 @@ def steps() -> list[tuple[str, str]]:
     ]
 
 
+def plain(name: str) -> str:
+    """Return a step's kind: the twins' steps see what the others of their kind see, and a shard is numbered."""
+    kinds = {"assemble-stocks": "assemble", "validate-twins": "validate", "promote-twins": "promote"}
+    name = re.sub(r"-\d+$", "", name)
+    return kinds.get(name, "train" if name == "fine-tune" else name)
+
+
 def wanted(pipeline: str, name: str) -> Resources:
-    return families.find(pipeline).resources if name == "train" else SMALL
+    return families.find("twin" if pipeline == WEEKLY else pipeline).resources if plain(name) == "train" else SMALL
 
 
 @pytest.mark.parametrize(("pipeline", "name"), steps())
@@ -82,7 +89,7 @@ def test_every_step_is_placed_by_what_it_asks_for(pipeline: str, name: str) -> N
     assert placing["activeDeadlineSeconds"] == str(asked.timeout_s)
     assert placing["securityContext"] == {"runAsGroup": "10001", "runAsNonRoot": True, "runAsUser": "10001"}
     assert [(item["constant"], item["mountPath"]) for item in placing["pvcMount"]] == [("qf-workspace", "/qf")]
-    assert placing.get("podMetadata", {}).get("labels", {}) == (QUEUE if name == "train" else {})
+    assert placing.get("podMetadata", {}).get("labels", {}) == (QUEUE if plain(name) == "train" else {})
     assert ("accelerator" in resources) == bool(asked.gpus)
     assert spec["root"]["dag"]["tasks"][name]["cachingOptions"] == {}
     if asked.gpus:
@@ -102,7 +109,7 @@ def test_no_step_sees_more_than_it_needs(pipeline: str, name: str) -> None:
         for item in [*placing.get("secretAsEnv", []), *placing.get("configMapAsEnv", [])]
         for pair in item["keyToEnv"]
     }
-    assert (mounts, variables) == SEES[name]
+    assert (mounts, variables) == SEES[plain(name)]
 
 
 def compiled_with(tmp_path: Path, resources: Resources, name: str = "price-action") -> Path:
