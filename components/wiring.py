@@ -11,13 +11,12 @@ from typing import Any
 
 from kfp import dsl, kubernetes
 
-from components.core.family import Resources
+from components.core.family import GPU_TYPE, Resources
 from components.core.workspace import SIGNING_KEY, VERIFY_KEY
 
 CPU = "quantfoundry/python-cpu:0.1.0"
 GPU = "quantfoundry/python-gpu:0.1.0"
 
-GPU_TYPE = "nvidia.com/gpu"
 POOL_LABEL = "quantfoundry/pool"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the mount point that torch's loaders use

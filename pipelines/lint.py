@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import yaml
 
-from components.wiring import CLAIM, GPU_TYPE, POOL_LABEL, WORKSPACE
+from components.core.family import GPU_TYPE
+from components.wiring import CLAIM, POOL_LABEL, SHARED_MEMORY, WORKSPACE
 from pipelines.pods import LOWEST_USER, literal_secrets, unfixed
 
 PURE: frozenset[str] = frozenset()
@@ -126,5 +127,7 @@ def _gpu(name: str, accelerator: dict[str, Any] | None, placed: dict[str, Any]) 
         yield f"{name}: GPU limit without its type {GPU_TYPE}; the backend ignores it"
     if not selected:
         yield f"{name}: asks for a GPU but selects no pool ({POOL_LABEL})"
+    if not any(item.get("mountPath") == SHARED_MEMORY for item in placed.get("emptyDirMounts", [])):
+        yield f"{name}: asks for a GPU but has no memory at {SHARED_MEMORY}; place it"
     if not tolerated:
         yield f"{name}: asks for a GPU but does not tolerate the pool's taint ({GPU_TYPE})"

@@ -181,7 +181,7 @@ class Trainer:
         given = {item["name"]: item["value"] for item in trainer["env"]}
         kept = {key: os.environ[key] for key in ("HOME", "LANG", "TMPDIR") if key in os.environ}
         found = {
-            "PATH": f"{Path(self.python).parent}:{os.environ['PATH']}",
+            "PATH": f"{PYTHON.parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(Path(__file__).parents[1]),
         }
         group = {"PET_NNODES": str(trainer["numNodes"]), "PET_NPROC_PER_NODE": "7"}

@@ -17,6 +17,8 @@ from components.core.strict_yaml import load, load_file
 FAMILIES = "components.families"
 SCORING = "-scoring"
 """End of the name of a pipeline that predicts; without it, one that trains."""
+GPU_TYPE = "nvidia.com/gpu"
+"""The device that a training asks for, by the name that Kubernetes gives it."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -29,7 +31,7 @@ class Resources:
     memory: str
     """Memory, in Kubernetes notation, such as ``"16Gi"``."""
     gpus: int = 0
-    """Whole devices of type ``nvidia.com/gpu``."""
+    """Whole devices of ``GPU_TYPE``."""
     shared_memory: str = "2Gi"
     """Size of the memory-backed ``/dev/shm``."""
     timeout_s: int = 6 * 3600

@@ -15,9 +15,10 @@ from torchx import specs
 from torchx.schedulers.api import DescribeAppResponse, ListAppResponse, Scheduler, StructuredOpts
 
 from components.core.errors import UsageError
+from components.core.family import GPU_TYPE
 from components.core.files import digest_of
 from components.train.cluster import GROUP, VERSION, Job, TrainJobs
-from components.wiring import GPU_TYPE, QUEUE_LABEL
+from components.wiring import QUEUE_LABEL
 
 RUNTIME: Final = "quantfoundry-torch"
 OWNER: Final = {"app.kubernetes.io/managed-by": "quantfoundry"}

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from components.wiring import GPU_TYPE, POOL_LABEL
+from components.core.family import GPU_TYPE
+from components.wiring import POOL_LABEL
 from pipelines import COMPILED
 from pipelines.lint import hazards
 
@@ -101,6 +102,7 @@ PLANTS: dict[str, tuple[Callable[[Documents], Any], str]] = {
     "GPU gone": (lambda d: _executor(d)["resources"].pop("accelerator"), "asks for no GPU"),
     "selector": (lambda d: _placed(d).pop("nodeSelector"), "selects no pool"),
     "toleration": (lambda d: _placed(d).pop("tolerations"), "does not tolerate"),
+    "shared memory": (lambda d: _placed(d).pop("emptyDirMounts"), "no memory at /dev/shm"),
     "root": (lambda d: _placed(d).pop("securityContext"), "may run as root"),
     "user 0": (lambda d: _placed(d)["securityContext"].update(runAsUser="0"), "may run as root"),
     "secret": (
