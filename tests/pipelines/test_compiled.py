@@ -110,7 +110,7 @@ PLANTS: dict[str, tuple[Callable[[Documents], Any], str]] = {
         "API_TOKEN holds a secret's value",
     ),
     "hostPath": (lambda d: _placed(d).update(hostPathMounts=[{"path": "/"}]), "hostPathMounts; not one of the things"),
-    "shared memory": (lambda d: _placed(d)["emptyDirMounts"][0].pop("sizeLimit"), "volume shm has no sizeLimit"),
+    "unbounded memory": (lambda d: _placed(d)["emptyDirMounts"][0].pop("sizeLimit"), "volume shm has no sizeLimit"),
     "workspace": (lambda d: _placed(d).pop("pvcMount"), "mounts no claim"),
     "another claim": (
         lambda d: _placed(d)["pvcMount"].append({"constant": "theirs", "mountPath": "/x"}),
