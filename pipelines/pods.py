@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, cast
 
-from components.wiring import GPU_TYPE, POOL_LABEL
+from components.core.family import GPU_TYPE
+from components.wiring import POOL_LABEL
 
 Spec = dict[str, Any]
 

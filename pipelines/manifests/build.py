@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from components.core.errors import ArtifactError, EnvironmentMissingError
+from pipelines.manifests import FOLDER, JOBS
 
 Object = dict[str, Any]
 
@@ -29,6 +30,15 @@ def build(folder: Path) -> list[Object]:
     except subprocess.CalledProcessError as error:
         raise ArtifactError(f"{folder}: does not build ({str(error.stderr).strip()}). Correct it") from None
     return list(yaml.safe_load_all(done.stdout))
+
+
+def jobs() -> list[Object]:
+    """Return what runs once, beside an overlay.
+
+    Raises:
+        QuantfoundryError: As ``build``.
+    """
+    return [item for name in JOBS for item in build(FOLDER / "jobs" / name)]
 
 
 def title(item: Object) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from components.core.errors import ArtifactError
-from pipelines.manifests import FOLDER, JOBS, OVERLAYS
-from pipelines.manifests.build import Object, build
+from pipelines.manifests import FOLDER, OVERLAYS
+from pipelines.manifests.build import Object, build, jobs
 from pipelines.manifests.check import overlay_faults
 from pipelines.manifests.references import Reference, of_pipelines
 
@@ -25,8 +25,8 @@ def built(overlay: str) -> list[Object]:
 
 
 @cache
-def jobs() -> list[Object]:
-    return build(FOLDER / JOBS)
+def beside() -> list[Object]:
+    return jobs()
 
 
 @cache
@@ -35,7 +35,7 @@ def pipelines() -> list[Reference]:
 
 
 def faults_of(objects: list[Object], tasks: list[Reference] | None = None) -> str:
-    return "\n".join(overlay_faults(objects, jobs(), tasks or []))
+    return "\n".join(overlay_faults(objects, beside(), tasks or []))
 
 
 def find(objects: list[Object], title: str) -> Object:
@@ -67,7 +67,7 @@ def test_the_command_says_how_much_it_checked(top: Path) -> None:
     result = subprocess.run(command, cwd=top, capture_output=True, text=True, check=False, timeout=120)
     assert result.returncode == 0, result.stderr
     total = sum(len(built(overlay)) for overlay in OVERLAYS)
-    assert result.stdout == f"6 overlays of {total} objects, and 2 jobs, keep every rule\n"
+    assert result.stdout == f"6 overlays of {total} objects, and 3 jobs, keep every rule\n"
 
 
 def test_a_folder_that_does_not_build_is_named(tmp_path: Path) -> None:
@@ -315,8 +315,8 @@ def test_what_a_task_of_a_pipeline_names_must_be_there(kind: str) -> None:
     )
 
 
-@pytest.mark.parametrize("job", ["qf-mlflow-upgrade", "qf-workspace-check"])
+@pytest.mark.parametrize("job", ["qf-mlflow-upgrade", "qf-workspace-check", "qf-shell"])
 def test_a_job_is_held_to_the_same_rules(job: str) -> None:
-    changed = copy.deepcopy(jobs())
+    changed = copy.deepcopy(beside())
     container(find(changed, f"Job/{job}"))["securityContext"]["privileged"] = True
     assert f"Job/{job}: container" in "\n".join(overlay_faults(built("production"), changed, []))
