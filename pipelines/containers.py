@@ -17,15 +17,13 @@ from docker.errors import DockerException, ImageNotFound, NotFound
 from docker.types import Mount
 from kfp import local
 
-from components.core.code import code_digest
+from components.core.code import CODE_LABEL, code_digest
 from components.core.errors import EnvironmentMissingError
 from components.core.keys import private_key
 from components.core.workspace import SIGNING_KEY, VERIFY_KEY, Workspace
 
 RUN = "quantfoundry.run"
 """Label of a container: the key of the run that it belongs to."""
-CODE = "quantfoundry.code"
-"""Label of an image: the digest of the code in it."""
 SHARED_MEMORY = "1g"
 READ = ("source", "context", "options")
 """Parameters of a pipeline that may name a file or folder of this machine."""
@@ -57,7 +55,7 @@ def check(package: Path) -> None:
                 image = client.images.get(name)
             except ImageNotFound:
                 raise EnvironmentMissingError(f"image {name}: the engine has none. Run 'make images'") from None
-            if image.labels.get(CODE) != code_digest():
+            if image.labels.get(CODE_LABEL) != code_digest():
                 raise EnvironmentMissingError(f"image {name}: holds other code than is here. Run 'make images'")
 
 
