@@ -1,7 +1,7 @@
 """Build every image: fetch what is locked, take or make the base, build without a network, list what is inside."""
 
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
@@ -15,6 +15,7 @@ from images.sbom import bill_of_materials
 from images.wheels import stage
 
 BILLS = TOP / "build" / "sbom"
+OCI = "org.opencontainers.image"
 MIB = 2**20
 
 
@@ -45,24 +46,19 @@ def build(engine: Engine, wanted: Sequence[Role], base: str, report: Callable[[s
     name, digest = (base, pinned(base)) if base else bootstrap(engine, cache())
     report(f"base {name}")
     stage(wanted, cache() / "wheels")
-    arguments = {
-        "BASE_IMAGE": name,
-        "BASE_DIGEST": digest,
-        "CODE": code_digest(),
-        "REVISION": revision(),
-    }
+    labels = {f"{OCI}.base.digest": digest, f"{OCI}.revision": revision(), CODE_LABEL: code_digest()}
     with ThreadPoolExecutor() as pool:
-        built = list(pool.map(_build, repeat(engine), wanted, repeat(arguments)))
+        built = list(pool.map(_build, repeat(engine), wanted, repeat(name), repeat(labels)))
     for one in built:
         report(f"{one.role.image}  {one.size_mib:,} MiB  {one.num_components} packages  {one.image_id}")
     engine.run("image", "prune", "--force", "--filter", f"label={CODE_LABEL}")  # those that these replaced
     return built
 
 
-def _build(engine: Engine, role: Role, arguments: dict[str, str]) -> Built:
-    given = {**arguments, "VERSION": role.image.rpartition(":")[2]}
-    options = [part for name, value in given.items() for part in ("--build-arg", f"{name}={value}")]
-    place = ("--file", str(role.dockerfile), "--tag", role.image)
+def _build(engine: Engine, role: Role, base: str, labels: Mapping[str, str]) -> Built:
+    known = {**labels, f"{OCI}.version": role.image.rpartition(":")[2]}
+    options = [part for name, value in known.items() for part in ("--label", f"{name}={value}")]
+    place = ("--build-arg", f"BASE_IMAGE={base}", "--file", str(role.dockerfile), "--tag", role.image)
     engine.run("build", "--quiet", "--network=none", *options, *place, str(TOP))
     image_id, size = engine.run("inspect", "--format", "{{.Id}} {{.Size}}", role.image).split()
     bill = bill_of_materials(engine, role, image_id)
