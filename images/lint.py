@@ -12,7 +12,8 @@ from images.roles import TOP, roles
 
 LEAST_UID: Final = 10_000
 """Below it, uids may belong to somebody on the node."""
-LABELS: Final = tuple(f"org.opencontainers.image.{name}" for name in ("title", "description", "version", "revision"))
+LABELS: Final = ("org.opencontainers.image.title", "org.opencontainers.image.description")
+"""What an image says of itself; version, revision and base are known to the build, which adds them."""
 _SECRET: Final = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|APIKEY|(?:^|_)KEY", re.IGNORECASE)
 _SETTING: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_.]*)=")
 _UNLOCKED: Final = re.compile(r"\bpip3? +install\b|\bapt(?:-get)? +install\b|\bcurl\b|\bwget\b")
