@@ -55,7 +55,7 @@ class Search:
     metric: str
     """Number of the history; lower is better of a loss, higher of all else."""
     storage: str = ""
-    """URL of Optuna's storage, such as ``postgresql://...``; empty is a SQLite file in the folder."""
+    """URL of Optuna's storage, such as ``postgresql+psycopg://...``; empty is a SQLite file in the folder."""
 
     @property
     def folder(self) -> Path:

@@ -116,7 +116,7 @@ def test_fifty_trials_four_at_a_time_are_the_default() -> None:
     text = CliRunner().invoke(qf, ["tune", "--help"], catch_exceptions=False).output
     assert "[default: 50" in text
     assert "[default: 4" in text
-    with pytest.raises(UsageError, match="--space 'train.lr'"):
+    with pytest.raises(UsageError, match=r"--space 'train\.lr'"):
         CliRunner().invoke(
             qf, ["tune", "hybrid", "--source", "synthetic://noise", "--space", "train.lr"], catch_exceptions=False
         )
