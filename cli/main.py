@@ -12,6 +12,7 @@ COMMANDS = {
     "run": ("cli.run", "Train a family, or let its champion predict, on this machine, start to finish."),
     "monthly": ("cli.monthly", "Train regime and health on fresh data, judge both, publish the champions."),
     "train": ("cli.train", "Train one model from a parquet file of ready features, without a judge."),
+    "tune": ("cli.tune", "Search for a better recipe on the validation zone; every trial is counted."),
     "cv": ("cli.cv", "Cross-validate a recipe on purged folds of the days before the test zone."),
     "backtest": ("cli.backtest", "Trade a model's signals over bars, with costs, stops and limits."),
     "champion": ("cli.champion", "Show which model serves, and since when."),

@@ -1,5 +1,6 @@
 """The published system's own way to train, over the steps of this product: there is no second trainer."""
 
+# pyright: reportUnknownVariableType=false
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path

@@ -95,6 +95,15 @@ def _read(path: Path) -> tuple[str, list[Line]]:
         raise ArtifactError(f"{path}: a line is damaged ({error}). Delete the file; its metrics are lost") from None
 
 
+def lines_of(spool: Path) -> list[Line]:
+    """Return the whole lines of a spool, in their order.
+
+    Raises:
+        ArtifactError: If a line is damaged.
+    """
+    return _read(spool)[1]
+
+
 def replay(spool: Path, client: Any, run_id: str) -> int:
     """Send what ``spool`` holds to the MLflow run and return the number of values that were new to it.
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +186,20 @@ def test_a_validation_that_is_no_number_stops_and_names_the_setting(make_loop: C
             loop.close_epoch(trained, {"loss": float("nan")})
         with pytest.raises(ValueError, match="no epoch is over"):
             loop.restore_best()
+
+
+def test_a_caller_who_has_seen_enough_gets_the_best_weights_so_far(make_loop: Callable[..., Loop]) -> None:
+    seen = list[int]()
+    loop = make_loop(config(epochs=9))
+    loop._run = replace(loop._run, enough=lambda: loop.position.epoch >= 2)
+    with closing(loop):
+        while not loop.finished:
+            loop.close_epoch(loop.train_epoch(), validation(loop))
+            seen.append(loop.position.epoch)
+        assert loop.restore_best() in seen
+    assert seen == [1, 2]
+
+
+def test_betas_reach_the_optimizer(make_loop: Callable[..., Loop]) -> None:
+    with closing(make_loop(config(betas=(0.8, 0.95)))) as loop:
+        assert loop.optimizer.param_groups[0]["betas"] == (0.8, 0.95)
