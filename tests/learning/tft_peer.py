@@ -1,15 +1,19 @@
 """The Temporal Fusion Transformer of pytorch-forecasting with the weights of ours: the oracle of its maths."""
 
+import warnings
 from typing import Any
 
 import torch
-from pytorch_forecasting import TemporalFusionTransformer as Peer
 from torch import Tensor, nn
 
 from components.learning.tft.blocks import Gate, GatedResidualNetwork
 from components.learning.tft.config import TftConfig
 from components.learning.tft.network import Inputs, TemporalFusionTransformer, TftSizes
 from components.learning.tft.selection import VariableSelection
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from pytorch_forecasting import TemporalFusionTransformer as Peer
 
 
 def names(sizes: TftSizes) -> tuple[list[str], list[str], list[str]]:
@@ -129,6 +133,14 @@ def pairs(peer: Any, ours: TemporalFusionTransformer) -> Pairs:
         *gate_pairs(peer.pre_output_gate_norm.glu, peer.pre_output_gate_norm.add_norm, ours.output_gate),
         *_affine(peer.output_layer, ours.head),
     ]
+
+
+def pairs_of_gradients(peer: Any, ours: TemporalFusionTransformer) -> Pairs:
+    """Return the gradient of every weight of the peer beside ours, by carrying both into networks of their own."""
+    for module in (peer, ours):
+        for parameter in module.parameters():
+            parameter.data = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+    return pairs(peer, ours)
 
 
 def give_weights(peer: Any, ours: TemporalFusionTransformer) -> None:
