@@ -19,6 +19,8 @@ COMMANDS = {
     "trials": ("cli.trials", "Show every model that was tried, and what the best of them owes to luck."),
     "card": ("cli.card", "Print the model card of a version, or of what a run judged."),
     "rollback": ("cli.champion", "Return to the champion before this one."),
+    "backup": ("cli.backup", "Write all models and ledgers to one signed archive."),
+    "restore": ("cli.backup", "Put the models and ledgers of an archive below a root, every byte checked."),
     "lineage": ("cli.lineage", "Walk from a promoted version to the files that were read for it; check every link."),
     "replay": ("cli.replay", "Judge a promoted version once more, from the bars on, and compare every number."),
     "config": ("cli.config", "Show recipes and every setting with its default."),

@@ -22,6 +22,9 @@ from components.serving.loader import GRAPH, Signature
 
 WEIGHTS, SCALER, HISTORY, FACTS = "weights.safetensors", "scaler.json", "history.json", "model.json"
 
+SEEN = ("train", "validation", "calibration")
+"""Zones whose days decide what a model becomes."""
+
 
 def require_columns(examples: Examples, wanted: Sequence[str]) -> None:
     """Check that the features are those of the family, in its order.
@@ -86,7 +89,13 @@ def num_parameters(model: nn.Module) -> int:
 def origin(data: Examples) -> dict[str, Any]:
     """Return what a bundle says of the data it was trained on."""
     known = ("features_digest", "dataset", "service", "labeller")
-    return {"examples": data.digest, **{key: data.manifest[key] for key in known if key in data.manifest}}
+    zones = data.manifest.get("zones", {})
+    seen = [zones[name]["last"] for name in SEEN if name in zones]
+    return {
+        "examples": data.digest,
+        **{key: data.manifest[key] for key in known if key in data.manifest},
+        **({"seen_until": max(seen)} if seen else {}),
+    }
 
 
 def notes(*, threads: int, device: torch.device, started: datetime, finished: datetime) -> dict[str, Any]:
