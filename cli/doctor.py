@@ -107,19 +107,30 @@ def _keys(workspace: Workspace) -> list[str]:
     return problems
 
 
+def _training(root: Workspace, run_key: str) -> list[str]:
+    from components.learning.diagnosis import diagnose
+
+    return diagnose(root.run(run_key))
+
+
 @click.command()
 @root_option
-def doctor(root: Workspace) -> None:
-    """Check the installation; each problem comes with its remedy. Exit 65 if there is one."""
-    checks = {
-        "Python 3.11": _python,
-        "packages": _packages,
-        "artifact root": lambda: _root(root),
-        "keys of the gate": lambda: _keys(root),
-        "device": _device,
-        "families and recipes": _families,
-        "compiled pipelines": _pipelines,
-    }
+@click.option("--run", "run_key", default="", help="Look at the training of this run only.")
+def doctor(root: Workspace, run_key: str) -> None:
+    """Check the installation, or the training of a run; each problem comes with its remedy. Exit 65 if there is one."""
+    checks = (
+        {f"training of {run_key}": lambda: _training(root, run_key)}
+        if run_key
+        else {
+            "Python 3.11": _python,
+            "packages": _packages,
+            "artifact root": lambda: _root(root),
+            "keys of the gate": lambda: _keys(root),
+            "device": _device,
+            "families and recipes": _families,
+            "compiled pipelines": _pipelines,
+        }
+    )
     problems: list[str] = []
     for title, check in checks.items():
         try:
