@@ -31,7 +31,7 @@ from components.core.search import Options, Space
 from components.core.span import Span
 from components.core.trials import Trial, record
 from components.core.workspace import Workspace
-from components.learning.spool import SPOOL, lines_of
+from components.learning.spool import SPOOL, read_lines
 from components.validate.kinds import kind_of
 from pipelines.proving import Ground, prepare
 
@@ -244,7 +244,7 @@ class _Watch:
 
     def __call__(self) -> bool:
         """Return whether the trial is to end now."""
-        for line in lines_of(self._spool) if self._spool.is_file() else []:
+        for line in read_lines(self._spool) if self._spool.is_file() else []:
             if self._tag in line.values and line.step > self._last:
                 self._last = line.step
                 self._trial.report(line.values[self._tag], line.step)
