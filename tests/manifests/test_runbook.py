@@ -33,7 +33,7 @@ def test_every_folder_and_secret_that_it_names_is_there(top: Path) -> None:
     folders = re.findall(r"manifests/(?:overlays|jobs|components)/[\w-]+", text)
     assert folders
     assert [folder for folder in folders if not (top / folder / "kustomization.yaml").is_file()] == []
-    made = re.findall(r"create secret generic ([\w-]+)((?:.|\\\n)*)", text)
+    made = re.findall(r"create secret generic ([\w-]+)((?:\\\n|.)*)", text)
     assert {name for name, _ in made} <= SECRETS.keys()
     for name, rest in made:
         keys = re.findall(r"--from-(?:literal|file)=([\w.-]+)", rest)
