@@ -20,10 +20,11 @@ from components.core.files import fresh_folder, read_json, sha256_of, write_json
 from components.core.lineage import FEATURES, carry
 from components.core.recipe import HOLDOUT, DataConfig
 from components.core.run_context import open_run
+from components.market.columns import FORECAST_SOURCE
 from components.market.context import MARKET
 from components.market.examples_manifest import SEALED, TABLE, examples_digest
 from components.market.splits import chronological
-from feature_repo.definitions import CONTEXT_VIEW, OPTIONS_VIEW
+from feature_repo.definitions import CONTEXT_VIEW, FORECASTS_VIEW, OPTIONS_VIEW
 from feature_repo.place import Place
 from feature_repo.store import apply, open_store, point_in_time
 
@@ -169,6 +170,7 @@ def describe(examples: pd.DataFrame, member: Family, data: DataConfig, source: d
         "lookahead": source.get("lookahead"),
         "zones": zones,
         **labeller_of(member).facts,
+        **({"forecast_source": FORECAST_SOURCE} if FORECASTS_VIEW in member.columns else {}),
     }
 
 
