@@ -20,6 +20,8 @@ from components.learning.export import exported
 from components.learning.reproducible import device_name
 from components.serving.loader import GRAPH, Signature
 
+FORECASTS_BY = "forecast_source"
+"""Key, in manifests, of what made the forecasts among the features; examples without any have none."""
 WEIGHTS, SCALER, HISTORY, FACTS = "weights.safetensors", "scaler.json", "history.json", "model.json"
 
 SEEN = ("train", "validation", "calibration")
@@ -88,7 +90,7 @@ def num_parameters(model: nn.Module) -> int:
 
 def origin(data: Examples) -> dict[str, Any]:
     """Return what a bundle says of the data it was trained on."""
-    known = ("features_digest", "dataset", "service", "labeller")
+    known = ("features_digest", "dataset", "service", "labeller", FORECASTS_BY)
     zones = data.manifest.get("zones", {})
     seen = [zones[name]["last"] for name in SEEN if name in zones]
     return {
@@ -125,7 +127,7 @@ def load_weights(bundle: Bundle, model: nn.Module) -> None:
 
 
 def require_same_columns(bundle: Bundle, data: Examples) -> None:
-    """Check that a bundle was trained on the features that ``data`` has.
+    """Check that a bundle was trained on the features that ``data`` has, and on forecasts of the same source.
 
     Raises:
         ArtifactError: If it was not.
@@ -133,3 +135,9 @@ def require_same_columns(bundle: Bundle, data: Examples) -> None:
     trained_on = tuple(read_json(bundle.path(SCALER))["feature_columns"])
     if data.columns != trained_on:
         raise ArtifactError(f"{bundle.folder}: trained on features {trained_on}, the examples have {data.columns}")
+    theirs, ours = bundle.manifest["data"].get(FORECASTS_BY), data.manifest.get(FORECASTS_BY)
+    if theirs != ours:
+        raise ArtifactError(
+            f"{bundle.folder}: trained on forecasts by {theirs!r}, those of the examples are by {ours!r}. "
+            "Make the features with the same forecaster, or train again"
+        )
