@@ -71,12 +71,15 @@ def test_too_little_history_still_gives_a_whole_page(report, kind: str) -> None:
 
 
 def test_equity_is_shown_with_and_without_costs(report, make_zone) -> None:
-    _, page = report()
+    verdict, page = report()
     book = backtest(make_zone(skill=0.35), CostConfig())
     assert f"the book ends at {100 * (1 + book.net.sum()):.1f}" in page.text
     assert f"without costs it would be at {100 * (1 + book.gross.sum()):.1f}" in page.text
     assert "before costs" in page.text
     assert "Break-even cost per side" in page.text
+    timing = next(gate.value for gate in verdict.gates if gate.metric == "timing_gain")
+    assert "Gain by timing, a year, over holding as much all the time" in page.text
+    assert f"{timing:+.2%}" in page.text
 
 
 @pytest.mark.promise("S2-58")
