@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainer_api import NAMESPACE, Trainer, serving, write_kubeconfig
+from trainer_api import serving, write_kubeconfig
+from trainer_state import NAMESPACE, Trainer
 
 from components.core import bundle
 from components.core.errors import DONE

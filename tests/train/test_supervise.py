@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from torchx import specs
-from trainer_api import NAMESPACE, Fault, Trainer, serving, write_kubeconfig
+from trainer_api import serving, write_kubeconfig
+from trainer_state import NAMESPACE, Fault, Trainer
 
 from components.core.errors import (
     RESUMABLE,

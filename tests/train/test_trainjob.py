@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from kubernetes.config import incluster_config
 from torchx import specs
 from torchx.runner import Runner
-from trainer_api import NAMESPACE, TOKEN, Fault, Trainer, make_certificate, serving, write_kubeconfig
+from trainer_api import TOKEN, make_certificate, serving, write_kubeconfig
+from trainer_state import NAMESPACE, Fault, Trainer
 from trainjob_schema import VERSIONS, violations
 
 from components.core.errors import EnvironmentMissingError, ServerUnreachableError, UsageError
