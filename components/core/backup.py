@@ -9,6 +9,7 @@ import binascii
 import contextlib
 import hashlib
 import io
+import itertools
 import json
 import shutil
 import tarfile
@@ -103,7 +104,7 @@ def _unpack(archive: Path, folder: Path, verify_key: Path) -> dict[str, str]:
             tar = stack.enter_context(tarfile.open(archive, mode="r:"))
             files = _listed(tar, archive, verify_key)
             missing = dict(files)
-            for entry in tar:
+            for entry in itertools.islice(tar, 1, None):
                 expected = missing.pop(entry.name, None)
                 source = tar.extractfile(entry) if expected is not None and entry.isfile() else None
                 if source is None:
