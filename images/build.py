@@ -43,9 +43,11 @@ def build(engine: Engine, wanted: Sequence[Role], base: str, report: Callable[[s
         UsageError: If the base is named without its digest.
         QuantfoundryError: If packages cannot be fetched or a build fails.
     """
-    name, digest = (base, pinned(base)) if base else bootstrap(engine, cache())
+    with ThreadPoolExecutor() as pool:  # one waits for Debian, the other for the index of Python
+        stands_on = pool.submit(lambda: (base, pinned(base)) if base else bootstrap(engine, cache()))
+        stage(wanted, cache() / "wheels")
+        name, digest = stands_on.result()
     report(f"base {name}")
-    stage(wanted, cache() / "wheels")
     labels = {f"{OCI}.base.digest": digest, f"{OCI}.revision": revision(), CODE_LABEL: code_digest()}
     with ThreadPoolExecutor() as pool:
         built = list(pool.map(_build, repeat(engine), wanted, repeat(name), repeat(labels)))

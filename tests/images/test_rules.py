@@ -33,6 +33,7 @@ def test_the_projects_own_dockerfiles_break_no_rule() -> None:
         ("FROM ${BASE_IMAGE}", "FROM python:latest", "base python:latest has no digest"),
         ("FROM ${BASE_IMAGE}", "FROM python", "base python has no digest"),
         ("FROM ${BASE_IMAGE}", "FROM python:3.11-slim", "base python:3.11-slim has no digest"),
+        ("ARG BASE_IMAGE", "ARG BASE_IMAGE=python:latest", "base python:latest has no digest"),
         ("USER 10001:10001", "USER root", "USER is root"),
         ("USER 10001:10001", "USER 0:0", "USER is 0:0"),
         ("USER 10001:10001", "USER 10001", "USER is 10001;"),
@@ -70,6 +71,7 @@ def test_a_fault_is_named_by_its_line() -> None:
 
 
 def test_a_base_by_digest_and_a_later_stage_of_the_same_file_are_allowed() -> None:
+    assert said(GOOD.replace("ARG BASE_IMAGE", f"ARG BASE_IMAGE=python:3.11@{DIGEST}", 1)) == []
     assert said(GOOD.replace("FROM ${BASE_IMAGE}", f"FROM python:3.11@{DIGEST} AS made\nFROM made", 1)) == []
 
 

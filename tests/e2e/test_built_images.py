@@ -98,7 +98,7 @@ def test_an_image_says_what_it_is_and_holds_no_secret_and_no_installer(running: 
     assert config["User"] == f"{USER}:{USER}"
     assert config["Healthcheck"] == {"Test": ["NONE"]}
     assert not config["Entrypoint"]
-    assert all(config["Labels"][name] for name in (*LABELS, f"{OCI}.version", f"{OCI}.revision"))
+    assert all(config["Labels"][name] for name in (*LABELS, f"{OCI}.version"))
     assert config["Labels"][CODE_LABEL] == code_digest()
     assert re.fullmatch("sha256:[0-9a-f]{64}", config["Labels"][f"{OCI}.base.digest"])
     assert not [text for text in config["Env"] if re.search("secret|token|passw|key", text, re.IGNORECASE)]
