@@ -1,6 +1,7 @@
 """Every overlay builds and keeps the rules; each rule is seen to fail when it is broken on purpose."""
 
 import copy
+import importlib.metadata
 import subprocess
 import sys
 from functools import cache
@@ -16,6 +17,7 @@ from pipelines.manifests import FOLDER, OVERLAYS
 from pipelines.manifests.build import Object, build, jobs
 from pipelines.manifests.check import overlay_faults
 from pipelines.manifests.references import Reference, of_pipelines
+from pipelines.pods import pods
 
 
 @cache
@@ -93,6 +95,20 @@ def test_only_the_spot_flavor_tolerates_what_a_provider_taints_its_spot_nodes_wi
 def test_bare_metal_has_no_spot_queue() -> None:
     assert named("bare-metal", "LocalQueue").keys() == {"quantfoundry"}
     assert named("gke", "LocalQueue").keys() == {"quantfoundry", "quantfoundry-spot"}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_image_of_ours_is_one_that_is_built(overlay: str, top: Path) -> None:
+    every = {
+        container["image"]
+        for item in [*built(overlay), *beside()]
+        for _, spec in pods(item, "")
+        for container in spec["containers"]
+    }
+    ours = {image.removeprefix("quantfoundry/") for image in every if image.startswith("quantfoundry/")}
+    assert {name.partition(":")[0] for name in ours} >= {"python-cpu", "python-mlflow"}
+    assert [name for name in ours if not (top / "images" / name.partition(":")[0] / "Dockerfile").is_file()] == []
+    assert {name.partition(":")[2] for name in ours} == {importlib.metadata.version("quantfoundry")}
 
 
 @pytest.mark.parametrize("breach", BREACHES.values(), ids=BREACHES.keys())
