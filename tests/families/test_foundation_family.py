@@ -122,6 +122,20 @@ def test_training_takes_adamw_and_learns_what_volume_tells(data: Examples, tmp_p
     assert saved == {"step", "exp_avg", "exp_avg_sq"}  # what AdamW keeps
 
 
+def test_where_volume_tells_nothing_no_direction_is_learned(
+    write_foundation: Callable[..., Path], tmp_path: Path
+) -> None:
+    rows = foundation_rows(num_symbols=6, num_times=320, strength=0.0)
+    data, config = read_examples(write_foundation(tmp_path / "noise", rows, ZONES)), tiny(train={"epochs": 3})
+    run = RunContext("train", "k", Workspace.at(str(tmp_path)))
+    with reproducible(seed=0, threads=1):
+        training = load_training(data, config, CPU)
+        model = make_model(config, data, training.train)
+        fit(config, model, training, CheckpointStore(run.checkpoints / "k", log=run.log), run, name="k")
+        after = metrics(say(model, training.panel, training.validation), training.validation.standard)
+    assert abs(after["hit_rate"] - 0.5) < 0.1
+
+
 def test_a_feed_gives_each_sample_the_moves_of_its_own_window(data: Examples) -> None:
     config = tiny()
     zone, panel = zone_of(data, "train", config.data), filled_panel(data, CPU)
