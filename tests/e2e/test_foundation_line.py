@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from line import Line
 
-from components.core import bundle as bundles
+from components.core import registry
 from components.core.files import read_json
+from components.core.workspace import Workspace
 from components.families.foundation import FAMILY
 from components.learning.foundation import load_foundation_model
 
@@ -21,11 +22,12 @@ def test_one_command_trains_a_foundation_that_is_promoted_and_loads(tmp_path: Pa
     assert result.returncode == 0, result.stderr
     assert line.facts("k", "validate")["outcome"] == "pass", result.stdout
     assert "5.3 years of 8 stocks: a foundation wants 3 years of 500" in result.stdout
-    [folder] = [path.parent for path in (tmp_path / "models" / "foundation").rglob("manifest.json")]
-    facts = read_json(folder / "model.json")
+    champion = registry.history(Workspace.at(str(tmp_path)), "foundation", "synthetic_planted").champion
+    assert champion is not None
+    facts = read_json(champion.folder / "model.json")
     assert (facts["num_stocks"], facts["enough_history"]) == (8, False)
-    assert bundles.load(folder).digest == line.facts("k", "train")["digest"]
-    assert load_foundation_model(folder, FAMILY.recipe("smoke").model).horizon == 5
+    assert champion.load().digest == line.facts("k", "train")["digest"]
+    assert load_foundation_model(champion.folder, FAMILY.recipe("smoke").model).horizon == 5
 
 
 @pytest.mark.slow

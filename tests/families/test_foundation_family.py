@@ -83,9 +83,8 @@ def test_the_example_config_is_loaded_and_a_wrong_one_names_the_key(top: Path, t
             FAMILY.recipe("daily", (override,))
 
 
-@pytest.mark.promise("S0-06")
 @pytest.mark.promise("S0-01")
-def test_the_foundation_is_a_pipeline_of_its_own_that_needs_no_argument(top: Path) -> None:
+def test_the_foundation_is_a_pipeline_of_its_own(top: Path) -> None:
     assert families.find("foundation").default_recipe in FAMILY.recipes()
     text = (top / "pipelines" / "compiled" / "foundation.yaml").read_text()
     assert "name: foundation" in text
