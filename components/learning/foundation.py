@@ -4,7 +4,7 @@ It makes its inputs scale-free and standardises them itself, so that a stock uns
 Untrained it says what past volatility alone says; training learns a correction of that.
 """
 
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +43,7 @@ class FoundationNetwork(nn.Module):
     input_mean: Tensor
     input_std: Tensor
     base: Tensor
+    steps: Tensor
 
     def __init__(self, config: TftConfig, *, window: int, horizon: int) -> None:
         super().__init__()

@@ -83,9 +83,8 @@ def test_the_example_config_is_loaded_and_a_wrong_one_names_the_key(top: Path, t
             FAMILY.recipe("daily", (override,))
 
 
-@pytest.mark.promise("S0-06")
 @pytest.mark.promise("S0-01")
-def test_the_foundation_is_a_pipeline_of_its_own_that_needs_no_argument(top: Path) -> None:
+def test_the_foundation_is_a_pipeline_of_its_own(top: Path) -> None:
     assert families.find("foundation").default_recipe in FAMILY.recipes()
     text = (top / "pipelines" / "compiled" / "foundation.yaml").read_text()
     assert "name: foundation" in text
@@ -120,6 +119,20 @@ def test_training_takes_adamw_and_learns_what_volume_tells(data: Examples, tmp_p
     assert after["hit_rate"] > before["hit_rate"] + 0.1
     saved = {name.split(".")[-1] for name in store.newest().group("optimizer")}
     assert saved == {"step", "exp_avg", "exp_avg_sq"}  # what AdamW keeps
+
+
+def test_where_volume_tells_nothing_no_direction_is_learned(
+    write_foundation: Callable[..., Path], tmp_path: Path
+) -> None:
+    rows = foundation_rows(num_symbols=6, num_times=320, strength=0.0)
+    data, config = read_examples(write_foundation(tmp_path / "noise", rows, ZONES)), tiny(train={"epochs": 3})
+    run = RunContext("train", "k", Workspace.at(str(tmp_path)))
+    with reproducible(seed=0, threads=1):
+        training = load_training(data, config, CPU)
+        model = make_model(config, data, training.train)
+        fit(config, model, training, CheckpointStore(run.checkpoints / "k", log=run.log), run, name="k")
+        after = metrics(say(model, training.panel, training.validation), training.validation.standard)
+    assert abs(after["hit_rate"] - 0.5) < 0.1
 
 
 def test_a_feed_gives_each_sample_the_moves_of_its_own_window(data: Examples) -> None:
