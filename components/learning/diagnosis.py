@@ -11,7 +11,7 @@ from components.learning.events import EVAL_LOSS, TRAIN_LOSS
 from components.learning.spool import SPOOL, Line, read_lines
 
 TREND: Final = 0.5
-"""Of the deviation of a step's loss: a fall below it, from the first quarter of the steps to the last, is none."""
+"""Deviations of a step's loss that it must fall by, from the first quarter of the steps to the last."""
 MIN_STEPS: Final = 40
 """Steps whose losses say anything about a trend."""
 RISES: Final = 3
