@@ -293,7 +293,9 @@ def test_a_compiled_network_trains_to_about_the_same_weights(examples: Path, mak
         "lstm": {"hidden_dim": 8, "dropout": 0.0}, "fusion": {"num_heads": 2, "output_dim": 16, "dropout": 0.0},
     }  # fmt: skip
     plain, compiled = (
-        fitted(tiny(model=quiet, train=still | {"compile": kind, "workers": 4 * kind}), examples, make_run(f"c{kind}"))
+        fitted(
+            tiny(model=quiet, train=still | {"compile": kind, "workers": 4 * kind}), examples, make_run(f"c{kind:d}")
+        )
         for kind in (False, True)
     )
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > before
