@@ -75,5 +75,5 @@ def test_every_local_block_runs_in_order(top: Path, tmp_path: Path, promoted: Pa
             )
             assert result.returncode == 0, f"{body}\n{result.stdout}{result.stderr}"
             said.append(result.stdout)
-    champions = [line for text in said for line in text.splitlines() if "version" in line and "toy" in line]
-    assert [re.findall(r"version (\d+)", line)[0] for line in champions][-1] == "1", said
+    champions = re.findall(r"^ +champion +version (\d+)", "\n".join(said), re.MULTILINE)
+    assert champions == ["2", "1", "1", "1"]  # before the rollback, after it, asked again, and out of the backup
