@@ -1,11 +1,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CHECKOV := .venv-checkov
 STAMP := $(VENV)/.installed-$(shell cat requirements/*.txt pyproject.toml | sha256sum | cut -c1-16)
 TWO := -n 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test test-slow test-docker images check manifests lock lock-images clean
+.PHONY: run test test-slow test-docker images check manifests checkov lock lock-images clean
 
 run: $(STAMP)  ## the price-action pipeline, end to end, on a synthetic market
 	$(BIN)/qf run price-action --recipe smoke
@@ -33,6 +34,17 @@ check: $(STAMP) manifests  ## style, types, import rules, compiled pipelines, im
 manifests: $(STAMP)  ## every overlay of manifests/ builds and keeps our rules
 	$(BIN)/python -m pipelines.manifests
 
+checkov: $(STAMP) $(CHECKOV)/.installed  ## a second opinion on the manifests; its hundred packages have a place of their own
+	mkdir -p build/manifests
+	for folder in manifests/overlays/kind manifests/overlays/production $(wildcard manifests/jobs/*); do \
+	  $(BIN)/kubectl kustomize $$folder > build/manifests/$$(basename $$folder).yaml || exit 1; done
+	$(CHECKOV)/bin/checkov --config-file manifests/checkov.yaml --directory build/manifests
+
+$(CHECKOV)/.installed: requirements/checkov.txt
+	$(PYTHON) -m venv --clear $(CHECKOV)
+	$(CHECKOV)/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/checkov.txt
+	touch $@
+
 $(STAMP):
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/lock.txt
@@ -48,4 +60,4 @@ lock-images: $(STAMP)  ## the part of the lock that each image installs
 	$(BIN)/python -m images lock
 
 clean:
-	rm -rf $(VENV) .quantfoundry
+	rm -rf $(VENV) $(CHECKOV) .quantfoundry build

@@ -15,9 +15,9 @@ from components.core.workspace import Workspace
 @click.option("--recipe", default=None, help="A shipped recipe or a .yaml file.  [default: the family's]")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting of the recipe.")
 @click.option(
-    "--folds", "num_folds", type=click.IntRange(2), help="Parts that are tested in turn.  [default: recipe, 5]"
+    "--folds", "num_folds", type=click.IntRange(2), help="Parts tested in turn.  [default: the recipe's, or 5]"
 )
-@click.option("--method", help=f"{' or '.join(METHODS)}; random folds are refused.  [default: recipe, {METHODS[0]}]")
+@click.option("--method", help="walk_forward, the default, or combinatorial_purged; random folds are refused.")
 @click.option("--jobs", "num_processes", type=click.IntRange(1), default=os.cpu_count() or 1, help="[default: cores]")
 @root_option
 def cv(

@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -121,15 +122,25 @@ CHECKS: dict[str, Callable[[Workspace], list[str]]] = {
 }
 
 
+def _training(root: Workspace, *, run_key: str) -> list[str]:
+    from components.learning.diagnosis import diagnose
+
+    return diagnose(root.run(run_key))
+
+
 @click.command()
 @root_option
 @click.option("--only", multiple=True, type=click.Choice(CHECKS), help="Check this alone; may be given again.")
-def doctor(root: Workspace, only: tuple[str, ...]) -> None:
-    """Check the installation; each problem comes with its remedy. Exit 65 if there is one."""
+@click.option("--run", "run_key", default="", help="Look at the training of this run only.")
+def doctor(root: Workspace, only: tuple[str, ...], run_key: str) -> None:
+    """Check the installation, or the training of a run; each problem comes with its remedy. Exit 65 if there is one."""
+    checks = {title: CHECKS[title] for title in only or CHECKS}
+    if run_key:
+        checks = {f"training of {run_key}": partial(_training, run_key=run_key)}
     problems: list[str] = []
-    for title in only or CHECKS:
+    for title, check in checks.items():
         try:
-            found = CHECKS[title](root)
+            found = check(root)
         except ModuleNotFoundError as error:
             found = [f"cannot import {error.name}; install the locked set: make test"]
         except QuantfoundryError as error:

@@ -6,6 +6,7 @@ import sys
 import click
 
 from components.core.errors import QuantfoundryError
+from images.roles import roles
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,13 +34,14 @@ def check() -> None:
 
 @images.command()
 @click.option("--base", default="", help="An image of a registry by its digest.  [default: made from Debian packages]")
-def build(base: str) -> None:
+@click.option("--role", "names", multiple=True, type=click.Choice([role.name for role in roles()]), help="Only this.")
+def build(base: str, names: tuple[str, ...]) -> None:
     """Build the images of all roles; print their sizes."""
-    from images.build import build_all  # noqa: PLC0415 - each command imports its own
+    from images.build import build as build_images  # noqa: PLC0415 - each command imports its own
     from images.engine import engine  # noqa: PLC0415
 
     with engine() as running:
-        build_all(running, base, click.echo)
+        build_images(running, [role for role in roles() if not names or role.name in names], base, click.echo)
 
 
 @images.command(context_settings={"ignore_unknown_options": True})

@@ -12,7 +12,8 @@ from images.roles import TOP, roles
 
 LEAST_UID: Final = 10_000
 """Below it, uids may belong to somebody on the node."""
-LABELS: Final = tuple(f"org.opencontainers.image.{name}" for name in ("title", "description", "version", "revision"))
+LABELS: Final = ("org.opencontainers.image.title", "org.opencontainers.image.description")
+"""What an image says of itself; version, revision and base are known to the build, which adds them."""
 _SECRET: Final = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|APIKEY|(?:^|_)KEY", re.IGNORECASE)
 _SETTING: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_.]*)=")
 _UNLOCKED: Final = re.compile(r"\bpip3? +install\b|\bapt(?:-get)? +install\b|\bcurl\b|\bwget\b")
@@ -39,7 +40,7 @@ def faults() -> list[str]:
 def broken(text: str) -> Iterator[tuple[int, str]]:
     """Yield line, from 1, and sentence for each rule that a Dockerfile's text breaks."""
     parser = DockerfileParser(fileobj=io.StringIO(text))
-    rules = {"FROM": _base, "ENV": _secret, "ARG": _secret, "LABEL": _secret, "RUN": _fetched}
+    rules = {"FROM": _base, "ENV": _secret, "ARG": _argument, "LABEL": _secret, "RUN": _fetched}
     lines = [line for line in cast("list[Line]", parser.structure) if line["instruction"] != "COMMENT"]
     stages = {line["value"].split()[-1] for line in lines if " as " in line["value"].lower()}
     for line in lines:
@@ -67,6 +68,11 @@ def _secret(value: str) -> str:
     names = _SETTING.findall(value) or value.split()[:1]
     found = [name for name in names if _SECRET.search(name)]
     return f"{', '.join(found)} stays readable in the image; mount a secret when it runs" if found else ""
+
+
+def _argument(value: str) -> str:
+    name, _, default = value.partition("=")
+    return _base(default) if name == "BASE_IMAGE" and default else _secret(value)
 
 
 def _fetched(value: str) -> str:

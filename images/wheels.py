@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from components.core.errors import ArtifactError
-from components.core.files import sha256_of
-from images.lock import TORCH, hashes, pins, reached
+from components.core.files import digest_of, sha256_of
+from images.lock import LOCK, TORCH, hashes, pins, reached
 from images.roles import IMAGES, TOP, Role
 
 STAGED = TOP / "build" / "images"
@@ -56,17 +56,21 @@ def fetch(roles: Sequence[Role], cache: Path) -> Mapping[str, Path]:
     return held
 
 
-def fetch_torch(role: Role, cache: Path, locked: Path) -> Path:
-    """Return a folder with the torch build that pip finds, and what it needs besides the locked packages."""
-    folder = cache / f"{role.name}-{sha256_of(TORCH_PIN)[:12]}"
+def fetch_torch(cache: Path, locked: Path) -> Path:
+    """Return a folder with the torch build that pip finds, and what it needs besides the locked packages.
+
+    Another setting of pip, such as another index, may find another build, and so has another folder.
+    """
+    asked = [sys.executable, "-m", "pip", "config", "list"]
+    settings = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    versions = "".join(f"{block.split(' ')[0]}\n" for block in pins(LOCK.read_text(encoding="utf-8")).values())
+    folder = cache / f"torch-{digest_of([settings, versions, TORCH_PIN.read_text(encoding='utf-8')])[:12]}"
     if not folder.is_dir():
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            versions = Path(scratch) / "constraints.txt"
-            blocks = pins(role.requirements.read_text(encoding="utf-8")).values()
-            versions.write_text("\n".join(block.split(" ")[0] for block in blocks) + "\n", encoding="utf-8")
-            fetched = Path(scratch) / "fetched"
+            constraints, fetched = Path(scratch) / "constraints.txt", Path(scratch) / "fetched"
+            constraints.write_text(versions, encoding="utf-8")
             found = ("--find-links", str(locked), "--dest", str(fetched))
-            _pip("--only-binary", ":all:", "--constraint", str(versions), *found, "-r", str(TORCH_PIN))
+            _pip("--only-binary", ":all:", "--constraint", str(constraints), *found, "-r", str(TORCH_PIN))
             for path in fetched.iterdir():
                 if (locked / path.name).exists():
                     path.unlink()
@@ -87,7 +91,7 @@ def stage(roles: Sequence[Role], cache: Path) -> None:
         files = [path for digest, path in held.items() if digest in allowed]
         files += [IMAGES / "install.sh", role.requirements]
         if TORCH in reached(role.name):
-            files += [TORCH_PIN, *sorted(fetch_torch(role, cache, cache / "locked").iterdir())]
+            files += [TORCH_PIN, *sorted(fetch_torch(cache, cache / "locked").iterdir())]
         folder = STAGED / role.name
         folder.mkdir(parents=True)
         for path in files:

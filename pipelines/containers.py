@@ -8,25 +8,26 @@ user who called, whose files these are.
 import contextlib
 import os
 from collections.abc import Generator, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import docker
 import yaml
-from docker.errors import DockerException, ImageNotFound, NotFound
+from docker.errors import APIError, DockerException, ImageNotFound
 from docker.types import Mount
 from kfp import local
 
-from components.core.code import code_digest
+from components.core.code import CODE_LABEL, code_digest
 from components.core.errors import EnvironmentMissingError
 from components.core.keys import private_key
 from components.core.workspace import SIGNING_KEY, VERIFY_KEY, Workspace
 
 RUN = "quantfoundry.run"
 """Label of a container: the key of the run that it belongs to."""
-CODE = "quantfoundry.code"
-"""Label of an image: the digest of the code in it."""
 SHARED_MEMORY = "1g"
+GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+"""What the engine says of a container that ended by itself, and of one that it is removing."""
 READ = ("source", "context", "options")
 """Parameters of a pipeline that may name a file or folder of this machine."""
 
@@ -57,7 +58,7 @@ def check(package: Path) -> None:
                 image = client.images.get(name)
             except ImageNotFound:
                 raise EnvironmentMissingError(f"image {name}: the engine has none. Run 'make images'") from None
-            if image.labels.get(CODE) != code_digest():
+            if image.labels.get(CODE_LABEL) != code_digest():
                 raise EnvironmentMissingError(f"image {name}: holds other code than is here. Run 'make images'")
 
 
@@ -68,8 +69,12 @@ def clear(run_key: str) -> None:
     """
     with _client() as client:
         for container in client.containers.list(filters={"label": f"{RUN}={run_key}"}):
-            with contextlib.suppress(NotFound):  # it ended in between
-                container.remove(force=True)
+            try:
+                container.kill()
+                container.wait(condition="removed")
+            except APIError as error:
+                if error.status_code not in GONE:
+                    raise
 
 
 def runner(arguments: dict[str, Any]) -> local.DockerRunner:

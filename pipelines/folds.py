@@ -153,8 +153,8 @@ def table_of(results: Sequence[Facts]) -> str:
     for item in results:
         score = "-" if item["score"] is None else f"{item['score']:+.4f}"
         lines.append(
-            f"{item['fold']:>4}  {item['trained_times']:>4} times  {item['first']}   {item['last']}  {item['rows']:>4}  "
-            f"{item['val_loss']:>8.4f}  {score}"
+            f"{item['fold']:>4}  {item['trained_times']:>4} times  {item['first']}   {item['last']}  "
+            f"{item['rows']:>4}  {item['val_loss']:>8.4f}  {score}"
         )
     scores = [item["score"] for item in results if item["score"] is not None]
     if scores:

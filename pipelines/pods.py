@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, cast
 
-from components.wiring import GPU_TYPE, POOL_LABEL
+from components.core.family import GPU_TYPE
+from components.wiring import POOL_LABEL
 
 Spec = dict[str, Any]
 
@@ -110,7 +111,7 @@ def _container(container: Spec, pod: Spec) -> Iterator[str]:
     yield from _privileges(own)
     if not own.get("runAsNonRoot", above.get("runAsNonRoot")):
         yield "may run as root; say runAsNonRoot: true"
-    if (own.get("runAsUser") or above.get("runAsUser") or 0) < LOWEST_USER or own.get("runAsUser") == 0:
+    if own.get("runAsUser", above.get("runAsUser", 0)) < LOWEST_USER:
         yield f"runs as no user above {LOWEST_USER}; say runAsUser"
     profile = own.get("seccompProfile", above.get("seccompProfile", {}))
     if profile.get("type") not in ("RuntimeDefault", "Localhost"):

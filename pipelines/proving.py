@@ -84,13 +84,14 @@ def prepare(
     *,
     symbols: str = "",
     asof: str = "",
+    faults: str = "refuse",
     tables: Tables = feature_tables,
 ) -> None:
     """Write the examples of a market: ingest, features, assemble. ``tables`` makes the features of its bars."""
     run = {"root": str(ground.root), "run_key": RUN_KEY}
     with steps_in(ground):
         ingest(
-            source, symbols=symbols, asof=asof, dataset=ground.dataset, faults="refuse", layout="",
+            source, symbols=symbols, asof=asof, dataset=ground.dataset, faults=faults, layout="",
             max_restated=MAX_RESTATED, context="", options="", out=str(ground.snapshot),
             quality=str(ground.folder / "quality.html"), **run,
         )  # fmt: skip

@@ -1,5 +1,6 @@
 """The published system's own way to train, over the steps of this product: there is no second trainer."""
 
+# pyright: reportUnknownVariableType=false
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -46,8 +47,9 @@ class TrainingPipeline:
     def train(self, symbols: Sequence[str], start: str, end: str) -> dict[str, Any]:
         """Return ``best_val_loss``, the lowest validation loss, and where the ``bundle`` lies.
 
-        Bars of ``symbols`` up to the day ``end`` are read, examples are made of the days from ``start`` on. The same
-        call resumes a killed training. Nothing is judged or promoted: that is ``qf run``.
+        Bars of ``symbols`` up to the day ``end`` are read; later ones, and faulty ones, go to the quarantine. Examples
+        are made of as many days as lie between the two, counted back from the newest bar. The same call resumes a
+        killed training. Nothing is judged or promoted: that is ``qf run``.
 
         Raises:
             UsageError: If a day is none, or ``end`` is not after ``start``.
@@ -65,7 +67,9 @@ class TrainingPipeline:
         folder = self.root / "published" / f"{self.family.pipeline}-{key}"
         ground = Ground(folder, folder / "root")
         if not ground.examples.exists():
-            prepare(ground, self.family, recipe, self.source, symbols=",".join(symbols), asof=end)
+            prepare(
+                ground, self.family, recipe, self.source, symbols=",".join(symbols), asof=end, faults="quarantine"
+            )  # fmt: skip
         train(ground, self.family, recipe)
         losses: list[float] = read_json(bundles.load(ground.bundle).path("history.json"))["val_loss"]
         return {"best_val_loss": min(losses), "bundle": str(ground.bundle)}

@@ -1,5 +1,6 @@
 """A small market as twins read it: examples of a few stocks, and a foundation that was hardly trained."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,25 +87,32 @@ def write_examples(folder: Path, frame: pd.DataFrame, **facts: object) -> Path:
     return folder
 
 
-def write_foundation(out: Path, examples: Path, *, seed: int = 0) -> Bundle:
+def write_foundation(out: Path, examples: Path, *, seed: int = 0, data: Mapping[str, Any] | None = None) -> Bundle:
     """Return a sealed foundation with weights at random, its scaling that of the examples."""
-    data = read_examples(examples)
+    read = read_examples(examples)
     torch.manual_seed(seed)
     model = FoundationNetwork(SIZES, window=WINDOW, horizon=HORIZON).eval()
     with torch.no_grad():
         model.transformer.head.weight.normal_(std=0.05)
-    rows = data.panel.values[data.panel.present][:, : len(FOUNDATION)]  # noqa: PD011 - a panel is no frame
+    rows = read.panel.values[read.panel.present][:, : len(FOUNDATION)]  # noqa: PD011 - a panel is no frame
     inputs = scale_free(torch.from_numpy(rows)).double().numpy()
     base = np.tile(np.array(NORMAL), (HORIZON, 1))
     model.prepare(inputs.mean(axis=0), inputs.std(axis=0), base)
     out.mkdir(parents=True)
-    write_files(out, model, data, history={}, facts={})
+    write_files(out, model, read, history={}, facts={})
     settings = {
         "model": SIZES.model_dump(mode="json"),
         "data": {"window": WINDOW, "horizon": HORIZON},
     }
     schema = {"columns": list(FOUNDATION)}
-    seal(out, family="foundation", config=settings, schema=schema, data={"examples": data.digest}, notes={})
+    seal(
+        out,
+        family="foundation",
+        config=settings,
+        schema=schema,
+        data={"examples": read.digest, **(data or {})},
+        notes={},
+    )
     return bundles.load(out)
 
 

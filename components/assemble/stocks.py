@@ -43,6 +43,7 @@ def assemble_stocks(
         digests: dict[str, str] = {}
         with fresh_folder(Path(out)) as folder:
             for ticker in chosen:
+                (folder / ticker).mkdir()
                 rows = examples[examples["symbol"] == ticker].reset_index(drop=True)
                 named = {**source, "dataset": of_stock(source["dataset"], ticker)}
                 manifest = describe(rows, member, config, named)

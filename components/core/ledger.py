@@ -41,7 +41,7 @@ class Ledger:
         """Return all entries.
 
         Raises:
-            ArtifactError: If an entry is missing, altered or out of order, or the head is or tells of more.
+            ArtifactError: If an entry is missing, altered or out of order, or the head does not fit the entries.
         """
         return self._read()[0]
 
@@ -55,8 +55,8 @@ class Ledger:
         entries, digests = self._entries()
         if len(entries) < before.num_entries or digests[before.num_entries] != before.sha256:
             raise ArtifactError(
-                f"{self.folder}: {before.num_entries} entries ending in {before.sha256[:12]} were there, "
-                f"of {len(entries)} now. Restore it from a backup"
+                f"{self.folder}: {before.num_entries} entries ending in {before.sha256[:12]} were written, "
+                f"and {len(entries)} are there that do not end so. {self._remedy}"
             )
         if len(entries) > self._head().num_entries + 1:
             raise ArtifactError(f"{self.folder / HEAD}: tells of fewer than {len(entries)} entries. {self._remedy}")

@@ -20,7 +20,12 @@ from components.learning.export import exported
 from components.learning.reproducible import device_name
 from components.serving.loader import GRAPH, Signature
 
+FORECASTS_BY = "forecast_source"
+"""Key, in manifests, of what made the forecasts among the features; examples without any have none."""
 WEIGHTS, SCALER, HISTORY, FACTS = "weights.safetensors", "scaler.json", "history.json", "model.json"
+
+SEEN = ("train", "validation", "calibration")
+"""Zones whose days decide what a model becomes."""
 
 
 def require_columns(examples: Examples, wanted: Sequence[str]) -> None:
@@ -85,8 +90,14 @@ def num_parameters(model: nn.Module) -> int:
 
 def origin(data: Examples) -> dict[str, Any]:
     """Return what a bundle says of the data it was trained on."""
-    known = ("features_digest", "dataset", "service", "labeller")
-    return {"examples": data.digest, **{key: data.manifest[key] for key in known if key in data.manifest}}
+    known = ("features_digest", "dataset", "service", "labeller", FORECASTS_BY)
+    zones = data.manifest.get("zones", {})
+    seen = [zones[name]["last"] for name in SEEN if name in zones]
+    return {
+        "examples": data.digest,
+        **{key: data.manifest[key] for key in known if key in data.manifest},
+        **({"seen_until": max(seen)} if seen else {}),
+    }
 
 
 def notes(*, threads: int, device: torch.device, started: datetime, finished: datetime) -> dict[str, Any]:
@@ -116,7 +127,7 @@ def load_weights(bundle: Bundle, model: nn.Module) -> None:
 
 
 def require_same_columns(bundle: Bundle, data: Examples) -> None:
-    """Check that a bundle was trained on the features that ``data`` has.
+    """Check that a bundle was trained on the features that ``data`` has, and on forecasts of the same source.
 
     Raises:
         ArtifactError: If it was not.
@@ -124,3 +135,9 @@ def require_same_columns(bundle: Bundle, data: Examples) -> None:
     trained_on = tuple(read_json(bundle.path(SCALER))["feature_columns"])
     if data.columns != trained_on:
         raise ArtifactError(f"{bundle.folder}: trained on features {trained_on}, the examples have {data.columns}")
+    theirs, ours = bundle.manifest["data"].get(FORECASTS_BY), data.manifest.get(FORECASTS_BY)
+    if theirs != ours:
+        raise ArtifactError(
+            f"{bundle.folder}: trained on forecasts by {theirs!r}, those of the examples are by {ours!r}. "
+            "Make the features with the same forecaster, or train again"
+        )

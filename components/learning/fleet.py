@@ -5,7 +5,7 @@ own end. One that is trained alone takes the same steps, to rounding; one that h
 the running epoch, moves neither its parameters nor its part of the optimizer.
 """
 
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -156,7 +156,8 @@ class _Course:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        return cls(**{**values, "stopping": Stopping(**values["stopping"])})
+        read: dict[str, Any] = {**values, "stopping": Stopping(**values["stopping"])}
+        return cls(**read)
 
 
 class _Group:

@@ -4,7 +4,7 @@ It makes its inputs scale-free and standardises them itself, so that a stock uns
 Untrained it says what past volatility alone says; training learns a correction of that.
 """
 
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +23,11 @@ from components.market.columns import CHARACTERISTICS, FOUNDATION, QUANTILE_LEVE
 from components.market.moves import past_volatility
 
 FAMILY: Final = "foundation"
-OBSERVED: Final = 16
-"""Scale-free numbers of a bar."""
+MOVED_BARS: Final = (1, 5, 21, 63, 21, 63, 21, 63, 1, 50, 200, 1)
+"""Bars over which each move is counted: returns, drawdowns, relative strengths, since the open, from two averages, and
+the day's range."""
+OBSERVED: Final = len(MOVED_BARS) + 4
+"""Scale-free numbers of a bar: these, and volatility, how it changed, RSI and volume."""
 MAX_SCALED: Final = 5.0
 """Training deviations beyond which an input says no more."""
 
@@ -40,6 +43,7 @@ class FoundationNetwork(nn.Module):
     input_mean: Tensor
     input_std: Tensor
     base: Tensor
+    steps: Tensor
 
     def __init__(self, config: TftConfig, *, window: int, horizon: int) -> None:
         super().__init__()
@@ -74,7 +78,7 @@ class FoundationNetwork(nn.Module):
     def scale(self, slabs: Tensor, *, stride: int = 1) -> Tensor:
         """Return the unit (batch, horizon) of the standard moves of each window, as a log return."""
         decisions = slabs[:, self.window - 1 :: stride].flatten(0, 1)
-        return volatility(decisions)[:, None] * self.steps.sqrt()
+        return volatility(decisions) * self.steps.sqrt()
 
     def forward(self, windows: Tensor) -> Tensor:
         """Return the quantiles (batch, horizon, ``QUANTILE_LEVELS``) of the log return to each step ahead, ascending.
@@ -90,13 +94,14 @@ class FoundationNetwork(nn.Module):
         return Inputs(scaled[..., :OBSERVED], scaled[..., OBSERVED:], ahead)
 
 
-def _column(rows: Tensor, name: str) -> Tensor:
-    return rows[..., FOUNDATION.index(name)]
+def _columns(rows: Tensor, first: str, last: str = "") -> Tensor:
+    """Return the columns (..., column) from ``first`` to ``last``, or that one."""
+    return rows[..., FOUNDATION.index(first) : FOUNDATION.index(last or first) + 1]
 
 
 def volatility(rows: Tensor) -> Tensor:
-    """Return the past volatility of one bar (...,) of raw rows (..., column)."""
-    return past_volatility(_column(rows, "vol_21d"), _column(rows, "vol_63d"))
+    """Return the past volatility (..., 1) of one bar of raw rows (..., column)."""
+    return past_volatility(_columns(rows, "vol_21d"), _columns(rows, "vol_63d"))
 
 
 def scale_free(rows: Tensor) -> Tensor:
@@ -104,28 +109,24 @@ def scale_free(rows: Tensor) -> Tensor:
 
     Moves are in units of past volatility over as many bars. A bar without volume counts as one of one share.
     """
-    unit = volatility(rows)
-    close = _column(rows, "close")
+    unit, month = volatility(rows), _columns(rows, "vol_21d")
+    high, low, close = (_columns(rows, name) for name in ("high", "low", "close"))
     moved = [
-        torch.log1p(_column(rows, f"return_{bars}d")) / (unit * bars**0.5) for bars in (1, 5, 21, 63)
-    ]  # fmt: skip
-    fallen = [
-        _column(rows, f"{name}_{bars}d") / (unit * bars**0.5)
-        for name in ("drawdown", "rel_strength") for bars in (21, 63)
-    ]  # fmt: skip
-    apart = [
-        torch.log(close / _column(rows, name)) / (unit * bars**0.5)
-        for name, bars in (("open", 1), ("ema_50", 50), ("ema_200", 200))
+        torch.log1p(_columns(rows, "return_1d", "return_63d")),
+        _columns(rows, "drawdown_21d", "rel_strength_63d"),
+        torch.log(close / _columns(rows, "open")),
+        torch.log(close / _columns(rows, "ema_50", "ema_200")),
+        torch.log(high / low),
     ]
     rest = [
-        torch.log(_column(rows, "high") / _column(rows, "low")) / unit,
         torch.log(unit),
-        past_volatility(_column(rows, "vol_21d"), _column(rows, "vol_21d")) / unit,
-        _column(rows, "rsi_14") / 100,
-        torch.log(_column(rows, "volume").clamp_min(1.0)),
+        past_volatility(month, month) / unit,
+        _columns(rows, "rsi_14") / 100,
+        torch.log(_columns(rows, "volume").clamp_min(1.0)),
+        _columns(rows, CHARACTERISTICS[0], CHARACTERISTICS[-1]),
     ]
-    traits = [_column(rows, name) for name in CHARACTERISTICS]
-    return torch.stack([*moved, *fallen, *apart, *rest, *traits], dim=-1)
+    roots = torch.tensor(MOVED_BARS, dtype=rows.dtype, device=rows.device).sqrt()
+    return torch.cat([torch.cat(moved, dim=-1) / (unit * roots), *rest], dim=-1)
 
 
 def load_foundation_model(path: Path, config: TftConfig) -> FoundationNetwork:

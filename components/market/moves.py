@@ -40,5 +40,7 @@ def moves(returns: Floats, horizon: int) -> Floats:
     Raises:
         ValueError: If ``horizon`` is below 1.
     """
+    if horizon < 1:
+        raise ValueError(f"horizon must be >= 1, was {horizon}: what is known already is no label")
     steps = [ahead(np.log1p(returns), step) for step in range(1, horizon + 1)]
     return np.cumsum(np.stack(steps, axis=-1), axis=-1)

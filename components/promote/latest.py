@@ -31,7 +31,7 @@ def copy_latest(workspace: Workspace, champion: Promotion, family: str) -> None:
         file.write(content)
     facts = {
         "bundle": bundle.digest,
-        "folder": str(champion.folder),
+        "folder": champion.folder.relative_to(workspace.root).as_posix(),
         "promoted": champion.entry["at"],
         "sha256": hashlib.sha256(content).hexdigest(),
         "ticker": tickers[0],

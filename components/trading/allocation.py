@@ -6,8 +6,6 @@ fractions of the initial capital, turnover does not depend on the costs, and pro
 added cost.
 """
 
-from typing import Final
-
 import numpy as np
 import numpy.typing as npt
 
@@ -16,12 +14,8 @@ from components.market.predictions import AllocationPredictions, Predictions
 from components.trading.backtest import Book, hold
 from components.trading.statistics import Array
 
-_FLAT: Final = 0.0
 
-
-def weight_panel(
-    predictions: AllocationPredictions,
-) -> tuple[npt.NDArray[np.datetime64], Array, Array]:
+def weight_panel(predictions: AllocationPredictions) -> tuple[npt.NDArray[np.datetime64], Array, Array]:
     """Return times, weights and forward returns as (time, symbol) tables.
 
     Where a row or its forward return is unknown the symbol is flat and the return reads 0.
@@ -29,7 +23,7 @@ def weight_panel(
     times, row = np.unique(predictions.timestamp, return_inverse=True)
     known = np.isfinite(predictions.forward_return)
     weights, forward = np.zeros((2, times.size, len(predictions.symbols)))
-    weights[row, predictions.symbol] = np.where(known, predictions.weight, _FLAT)
+    weights[row, predictions.symbol] = np.where(known, predictions.weight, 0.0)
     forward[row, predictions.symbol] = np.where(known, predictions.forward_return, 0.0)
     return times, weights, forward
 

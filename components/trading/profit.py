@@ -1,6 +1,6 @@
 """What the predictions of a zone would have earned, said anew at each evaluation of a training."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from components.core.judge import CostConfig
 from components.market.predictions import Predictions
@@ -25,10 +25,6 @@ class Profit:
     """Round trips."""
     profit_and_loss: float
     """Money."""
-
-    def values(self) -> dict[str, float]:
-        """Return the figures by name."""
-        return asdict(self)
 
 
 def profit_of(book: Book, *, bars_per_year: float, capital: float = PRESETS["s2"].capital) -> Profit:

@@ -140,7 +140,7 @@ def bands_table(found: list[Band]) -> str:
     return table(["Number", "Published band", "Answer", "Test zone", "Interval"], rows, numbers=2) + aside
 
 
-def trading_table(findings: Findings) -> str:
+def trading_table(findings: Findings, *, how: str = "Long or flat, equal stakes, filled at the next open") -> str:
     """Return what trading earned and paid, beside buying and holding, and what was earned by timing alone."""
     names = {
         "total_return": ("Total return, after costs", "+.2%"),
@@ -163,4 +163,4 @@ def trading_table(findings: Findings) -> str:
     if gate is not None:
         title = "Gain by timing, a year, over holding as much all the time"
         rows.append([title, text(gate.value, FORMS["timing_gain"]), DASH])
-    return table(["Long or flat, equal stakes, filled at the next open", "Model", "Buy and hold"], rows, numbers=2)
+    return table([how, "Model", "Buy and hold"], rows, numbers=2)

@@ -41,8 +41,10 @@ def file_of(zone: Rows[Any], config: JudgeConfig, *, bars_per_year: float) -> by
     """Return the parquet file of a zone's returns; None unless it holds what can be traded."""
     if not isinstance(zone, Zone | AllocationZone) or not zone.num_rows or zone.defect():
         return None
-    trade = trade_allocations if isinstance(zone, AllocationZone) else backtest
-    book = trade(zone.predictions, config.costs)
+    if isinstance(zone, AllocationZone):
+        book = trade_allocations(zone.predictions, config.costs)
+    else:
+        book = backtest(zone.predictions, config.costs)
     schema = _SCHEMA.with_metadata({BARS_PER_YEAR: repr(bars_per_year)})
     table = pa.table([book.timestamp.astype("datetime64[us]"), book.net], schema=schema)
     sink = io.BytesIO()

@@ -6,8 +6,8 @@ from typing import Final
 FOLDER: Final = Path(__file__).parents[2] / "manifests"
 OVERLAYS: Final = ("kind", "production", "gke", "eks", "aks", "bare-metal")
 """What is applied as it is; the parts that it is made of are checked inside it."""
-JOBS: Final = "jobs"
-"""What runs once, beside an overlay."""
+JOBS: Final = ("mlflow-upgrade", "workspace-check", "shell")
+"""What runs once, by hand, beside an overlay."""
 
 SECRETS: Final = {
     "qf-mlflow-server": {"backend-uri", "flask-secret-key", "admin-password", "basic_auth.ini"},

@@ -82,7 +82,7 @@ def test_entries_that_were_cut_off_at_the_end_are_missed(four: Ledger, tmp_path:
     for number in range(4 - cut, 4):
         (folder / f"{number:08d}.json").unlink()
     for act in (Ledger(folder).read, lambda: Ledger(folder).append({}, expect=4 - cut)):
-        with pytest.raises(ArtifactError, match=f"4 entries ending in [0-9a-f]* were there, of {4 - cut} now"):
+        with pytest.raises(ArtifactError, match=f"4 entries ending in [0-9a-f]* were written, and {4 - cut} are there"):
             act()
 
 

@@ -54,7 +54,9 @@ def columns(num_symbols: int, num_times: int, seed: int) -> dict[str, npt.NDArra
     return found | {"label": label, "forward_return": forward}
 
 
-def write(folder: Path, *, num_symbols: int = 5, num_times: int = 160, seed: int = 3) -> Path:
+def write(
+    folder: Path, *, num_symbols: int = 5, num_times: int = 160, seed: int = 3, forecast_source: str = "statistical"
+) -> Path:
     """Write an examples folder the way the assemble step does."""
     zone = np.empty(num_times, dtype=object)
     for name, rows in chronological(num_times, ZONES).items():
@@ -75,6 +77,7 @@ def write(folder: Path, *, num_symbols: int = 5, num_times: int = 160, seed: int
     manifest: dict[str, Any] = {
         "columns": list(COLUMNS), "symbols": [f"S{number}" for number in range(num_symbols)], "dataset": "made-up",
         "source": "test", "bars_per_year": 252.0, "zones": zones, "horizon": 1,
+        "forecast_source": forecast_source,
         "files": {"examples.parquet": sha256_of(folder / "examples.parquet")},
     }  # fmt: skip
     write_json(folder / "manifest.json", manifest | {"digest": examples_digest(manifest)})

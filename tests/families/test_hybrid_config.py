@@ -15,44 +15,48 @@ from components.families.hybrid.config import METRICS, HybridConfig
 from components.families.hybrid.published import leaves, recipe_of
 from components.market.columns import PRICES
 
-PUBLISHED: list[tuple[str, str, Any]] = [
-    ("S4-11", "model.type", "hybrid_cnn_lstm"),
-    ("S4-13", "model.cnn.hidden_dim", 256),
-    ("S4-14", "model.cnn.filter_sizes", [3, 5, 7, 11]),
-    ("S4-15", "model.cnn.num_heads", 8),
-    ("S4-16", "model.cnn.dropout", 0.1),
-    ("S4-17", "model.lstm.hidden_dim", 128),
-    ("S4-18", "model.lstm.num_layers", 2),
-    ("S4-19", "model.lstm.bidirectional", True),
-    ("S4-20", "model.lstm.dropout", 0.2),
-    ("S4-21", "model.fusion.output_dim", 256),
-    ("S4-22", "model.fusion.num_heads", 8),
-    ("S4-23", "train.batch", 32),
-    ("S4-24", "train.lr", 0.001),
-    ("S4-25", "train.epochs", 100),
-    ("S4-26", "train.stopping.patience", 10),
-    ("S4-27", "train.gradient.clip_norm", 1.0),
-    ("S4-28", "train.loss_weights.classification", 0.6),
-    ("S4-29", "train.loss_weights.regression", 0.4),
-    ("S4-30", "train.optimizer", "adamw"),
-    ("S4-31", "train.weight_decay", 0.01),
-    ("S4-32", "train.betas", [0.9, 0.999]),
-    ("S4-33", "train.schedule.type", "cosine_annealing"),
-    ("S4-34", "train.schedule.t_max", 100),
-    ("S4-35", "train.schedule.eta_min", 1e-5),
-    ("S4-36", "data.window", 60),
-    ("S4-37", "data.horizon", 1),
-    ("S4-42", "train.augmentation.noise_std", 0.01),
-    ("S4-43", "train.augmentation.time_shift_max", 5),
-    ("S4-44", "train.augmentation.magnitude_warp", True),
-    ("S4-46", "folds.num_folds", 5),
-    ("S4-47", "folds.method", "walk_forward"),
-    ("S4-48", "train.device", "auto"),
-    ("S4-49", "train.precision.format", "gpu"),
-    ("S4-50", "train.workers", 4),
-    ("S4-51", "train.pin_memory", True),
+PUBLISHED = [
+    pytest.param("model.type", "hybrid_cnn_lstm", marks=pytest.mark.promise("S4-11")),
+    pytest.param("model.cnn.hidden_dim", 256, marks=pytest.mark.promise("S4-13")),
+    pytest.param("model.cnn.filter_sizes", [3, 5, 7, 11], marks=pytest.mark.promise("S4-14")),
+    pytest.param("model.cnn.num_heads", 8, marks=pytest.mark.promise("S4-15")),
+    pytest.param("model.cnn.dropout", 0.1, marks=pytest.mark.promise("S4-16")),
+    pytest.param("model.lstm.hidden_dim", 128, marks=pytest.mark.promise("S4-17")),
+    pytest.param("model.lstm.num_layers", 2, marks=pytest.mark.promise("S4-18")),
+    pytest.param("model.lstm.bidirectional", True, marks=pytest.mark.promise("S4-19")),
+    pytest.param("model.lstm.dropout", 0.2, marks=pytest.mark.promise("S4-20")),
+    pytest.param("model.fusion.output_dim", 256, marks=pytest.mark.promise("S4-21")),
+    pytest.param("model.fusion.num_heads", 8, marks=pytest.mark.promise("S4-22")),
+    pytest.param("train.batch", 32, marks=pytest.mark.promise("S4-23")),
+    pytest.param("train.lr", 0.001, marks=pytest.mark.promise("S4-24")),
+    pytest.param("train.epochs", 100, marks=pytest.mark.promise("S4-25")),
+    pytest.param("train.stopping.patience", 10, marks=pytest.mark.promise("S4-26")),
+    pytest.param("train.gradient.clip_norm", 1.0, marks=pytest.mark.promise("S4-27")),
+    pytest.param("train.loss_weights.classification", 0.6, marks=pytest.mark.promise("S4-28")),
+    pytest.param("train.loss_weights.regression", 0.4, marks=pytest.mark.promise("S4-29")),
+    pytest.param("train.optimizer", "adamw", marks=pytest.mark.promise("S4-30")),
+    pytest.param("train.weight_decay", 0.01, marks=pytest.mark.promise("S4-31")),
+    pytest.param("train.betas", [0.9, 0.999], marks=pytest.mark.promise("S4-32")),
+    pytest.param("train.schedule.type", "cosine_annealing", marks=pytest.mark.promise("S4-33")),
+    pytest.param("train.schedule.t_max", 100, marks=pytest.mark.promise("S4-34")),
+    pytest.param("train.schedule.eta_min", 1e-5, marks=pytest.mark.promise("S4-35")),
+    pytest.param("data.window", 60, marks=pytest.mark.promise("S4-36")),
+    pytest.param("data.horizon", 1, marks=pytest.mark.promise("S4-37")),
+    pytest.param("train.augmentation.noise_std", 0.01, marks=pytest.mark.promise("S4-42")),
+    pytest.param("train.augmentation.time_shift_max", 5, marks=pytest.mark.promise("S4-43")),
+    pytest.param("train.augmentation.magnitude_warp", True, marks=pytest.mark.promise("S4-44")),
+    pytest.param("folds.num_folds", 5, marks=pytest.mark.promise("S4-46")),
+    pytest.param("folds.method", "walk_forward", marks=pytest.mark.promise("S4-47")),
+    pytest.param("train.device", "auto", marks=pytest.mark.promise("S4-48")),
+    pytest.param("train.precision.format", "gpu", marks=pytest.mark.promise("S4-49")),
+    pytest.param("train.workers", 4, marks=pytest.mark.promise("S4-50")),
+    pytest.param("train.pin_memory", True, marks=pytest.mark.promise("S4-51")),
 ]
-ZONES = [("S4-38", "train", 0.7), ("S4-39", "validation", 0.15), ("S4-40", "test", 0.15)]
+ZONES = [
+    pytest.param("train", 0.7, marks=pytest.mark.promise("S4-38")),
+    pytest.param("validation", 0.15, marks=pytest.mark.promise("S4-39")),
+    pytest.param("test", 0.15, marks=pytest.mark.promise("S4-40")),
+]
 
 YAML = """
 model:
@@ -102,20 +106,14 @@ def at(recipe: dict[str, Any], key: str) -> Any:
 
 
 @pytest.mark.parametrize("recipe", ["daily", "published"])
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [pytest.param(key, value, id=key, marks=pytest.mark.promise(promise)) for promise, key, value in PUBLISHED],
-)
+@pytest.mark.parametrize(("key", "value"), PUBLISHED)
 def test_the_shipped_recipe_has_the_published_setting(
     recipes: dict[str, dict[str, Any]], recipe: str, key: str, value: object
 ) -> None:
     assert at(recipes[recipe], key) == value
 
 
-@pytest.mark.parametrize(
-    ("zone", "share"),
-    [pytest.param(zone, share, marks=pytest.mark.promise(promise)) for promise, zone, share in ZONES],
-)
+@pytest.mark.parametrize(("zone", "share"), ZONES)
 def test_the_published_recipe_cuts_time_as_published(
     recipes: dict[str, dict[str, Any]], zone: str, share: float
 ) -> None:

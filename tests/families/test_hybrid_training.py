@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from captum.attr import ShapleyValueSampling
 from hybrid_market import raw_rows, tiny, write
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -16,7 +17,7 @@ from components.core.bundle import Bundle
 from components.core.errors import DataError, EnvironmentMissingError, InterruptedRunError, RecipeError
 from components.core.files import read_json
 from components.core.run_context import RunContext, Stop
-from components.families.hybrid import FAMILY
+from components.families.hybrid import FAMILY, INPUTS
 from components.families.hybrid.config import METRICS, HybridConfig
 from components.families.hybrid.model import OUTPUTS, HybridNetwork
 from components.families.hybrid.predict import load_model, predict, said_of
@@ -26,6 +27,8 @@ from components.learning.reproducible import choose_device, reproducible
 from components.learning.zones import load_zones, raw_windows, zone_of
 from components.market.columns import ACTIONS
 from components.serving import loader as serving
+from components.validate.attribution import attribute
+from components.validate.shapley import explain
 
 Run = Callable[[str], RunContext]
 
@@ -241,6 +244,42 @@ def test_a_gpu_is_taken_where_there_is_one_and_asked_for_in_vain_elsewhere() -> 
             choose_device("cuda")
 
 
+@pytest.mark.promise("S4-102")
+def test_every_feature_has_a_worth_on_the_test_zone(examples: Path, whole: tuple[Bundle, RunContext]) -> None:
+    found = attribute(whole[0], examples, zone="test", seed=0, threads=1)
+    assert found is not None
+    assert found.features == INPUTS
+    assert (found.unit, found.worth.shape) == ("nats", (15,))
+    names = found.measurements("test")
+    assert {f"importance.{name}" for name in INPUTS} <= set(names)
+    assert {item.zone for item in names.values()} == {"test"}
+    for decision in found.decisions:
+        assert decision.said in ACTIONS
+        assert decision.added.sum() == pytest.approx(decision.value - decision.usual, abs=1e-6)
+
+
+@pytest.mark.promise("S4-100")
+def test_what_each_feature_adds_to_a_prediction_is_what_captum_says(
+    examples: Path, whole: tuple[Bundle, RunContext]
+) -> None:
+    data, served = read_examples(examples), serving.load(whole[0].folder)
+    _, model = load_model(whole[0])
+    ends = data.windows("test", 8, 1)
+    window, other = data.raw_windows(ends[[40, 8]], 8)
+    num_draws, rng = 400, np.random.default_rng(0)
+    ours = explain(served, data, ends[40], window, others=np.repeat(other[None], num_draws, axis=0), rng=rng)
+    column = ACTIONS.index(ours.said)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        theirs = ShapleyValueSampling(lambda rows: model(rows)[0][:, column]).attribute(
+            torch.from_numpy(window)[None], baselines=torch.from_numpy(other)[None],
+            feature_mask=torch.arange(15)[None, None, :], n_samples=num_draws, perturbations_per_eval=64,
+        )[0, 0].numpy()  # fmt: skip
+    assert theirs.sum() == pytest.approx(ours.value - ours.usual, abs=1e-5)
+    np.testing.assert_allclose(ours.added, theirs, atol=float(5 * np.hypot(ours.error, ours.error).max()) + 1e-6)
+    assert np.abs(theirs).max() > 5 * ours.error.max()
+
+
 @pytest.mark.slow
 @pytest.mark.promise("S4-98")
 def test_a_compiled_network_trains_to_about_the_same_weights(examples: Path, make_run: Run) -> None:
@@ -254,7 +293,9 @@ def test_a_compiled_network_trains_to_about_the_same_weights(examples: Path, mak
         "lstm": {"hidden_dim": 8, "dropout": 0.0}, "fusion": {"num_heads": 2, "output_dim": 16, "dropout": 0.0},
     }  # fmt: skip
     plain, compiled = (
-        fitted(tiny(model=quiet, train=still | {"compile": kind, "workers": 4 * kind}), examples, make_run(f"c{kind}"))
+        fitted(
+            tiny(model=quiet, train=still | {"compile": kind, "workers": 4 * kind}), examples, make_run(f"c{kind:d}")
+        )
         for kind in (False, True)
     )
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > before

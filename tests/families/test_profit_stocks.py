@@ -105,6 +105,21 @@ def test_another_base_than_the_named_one_is_refused(base: Base, tmp_path: Path) 
         base_weights(right, profit_market.config(data=profit_market.TINY["data"] | {"window": 7}), data)
 
 
+def test_forecasts_of_another_source_are_refused_where_the_model_answers_and_where_it_starts(
+    base: Base, tmp_path: Path
+) -> None:
+    assert base.bundle.manifest["data"]["forecast_source"] == "statistical"
+    other = profit_market.write(tmp_path / "other", num_times=120, forecast_source="toto")
+    words = "trained on forecasts by 'statistical', those of the examples are by 'toto'"
+    with pytest.raises(ArtifactError, match=words):
+        predict(base.bundle, other, zone="test", threads=1)
+    with pytest.raises(ArtifactError, match=words):
+        base_weights(
+            StartConfig(bundle=str(base.bundle.folder), expect=base.bundle.digest),
+            profit_market.config(), read_examples(other),
+        )  # fmt: skip
+
+
 def test_a_base_that_saw_the_days_that_judge_is_refused(base: Base, tmp_path: Path) -> None:
     manifest = base.bundle.manifest
     assert manifest["data"]["seen_until"].startswith(

@@ -239,6 +239,19 @@ def test_without_a_foundation_the_command_that_makes_one_is_named(market: Market
         foundation_of(settings(market, data={"window": 20}), workspace, "made-up")
 
 
+def test_days_that_the_foundation_saw_judge_no_twin(market: Market, tmp_path: Path) -> None:
+    zones = {"train": {"last": "2023-01-02T00:00:00+00:00"}, "test": {"first": "2024-01-03T00:00:00+00:00"}}
+    examples = write_examples(tmp_path / "examples", market_frame(TICKERS[:1]), zones=zones)
+    early, late = (
+        write_foundation(tmp_path / day, examples, data={"seen_until": f"{day}T00:00:00+00:00"})
+        for day in ("2024-01-02", "2024-01-03")
+    )
+    run = market.run("unseen")
+    assert train(recipe(foundation=str(early.folder)), examples, tmp_path / "out", run).manifest["schema"]["tickers"]
+    with pytest.raises(RecipeError, match="test begins on 2024-01-03, and the foundation saw days up to 2024-01-03"):
+        train(recipe(foundation=str(late.folder)), examples, tmp_path / "out", run)
+
+
 def test_a_tampered_fleet_is_refused(fleet: bundles.Bundle, tmp_path: Path) -> None:
     shutil.copytree(fleet.folder, tmp_path / "copy")
     weights = tmp_path / "copy" / "foundation" / "weights.safetensors"

@@ -99,7 +99,6 @@ def test_chains_of_other_days_than_the_bars_leave_their_view_unprobed() -> None:
     assert OPTIONS_VIEW not in foresight(before, CHAINS, "daily")["views"]
 
 
-@pytest.mark.promise("S1-28")
 def test_the_gate_of_a_family_that_reads_the_context_alone_finds_the_leak_in_it(tmp_path: Path) -> None:
     regime, snapshot = families.find("regime"), tmp_path / "snapshot"
     bars = read_bars(SOURCE, asof=ASOF)

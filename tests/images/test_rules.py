@@ -14,6 +14,7 @@ from images.roles import Role, roles
 from pipelines import COMPILED
 
 GOOD = (Path(__file__).parents[2] / "images" / "python-gpu" / "Dockerfile").read_text()
+SERVERS = {"python-mlflow"}
 DIGEST = "sha256:" + "0f" * 32
 
 
@@ -32,6 +33,7 @@ def test_the_projects_own_dockerfiles_break_no_rule() -> None:
         ("FROM ${BASE_IMAGE}", "FROM python:latest", "base python:latest has no digest"),
         ("FROM ${BASE_IMAGE}", "FROM python", "base python has no digest"),
         ("FROM ${BASE_IMAGE}", "FROM python:3.11-slim", "base python:3.11-slim has no digest"),
+        ("ARG BASE_IMAGE", "ARG BASE_IMAGE=python:latest", "base python:latest has no digest"),
         ("USER 10001:10001", "USER root", "USER is root"),
         ("USER 10001:10001", "USER 0:0", "USER is 0:0"),
         ("USER 10001:10001", "USER 10001", "USER is 10001;"),
@@ -40,17 +42,21 @@ def test_the_projects_own_dockerfiles_break_no_rule() -> None:
         ("USER 10001:10001", "USER 10001:10001\nUSER root", "USER is root"),
         ("HEALTHCHECK NONE", "", "no 'HEALTHCHECK NONE'"),
         ("HEALTHCHECK NONE", "HEALTHCHECK CMD true", "no 'HEALTHCHECK NONE'"),
-        ("ARG CODE", "ENV AWS_SECRET_ACCESS_KEY=abc", "AWS_SECRET_ACCESS_KEY stays readable"),
-        ("ARG CODE", "ENV A=1 \\\n    db_password=abc", "db_password stays readable"),
-        ("ARG CODE", "ENV API_TOKEN abc", "API_TOKEN stays readable"),
-        ("ARG CODE", "ARG PIP_TOKEN", "PIP_TOKEN stays readable"),
-        ("ARG CODE", "LABEL signing_key=abc", "signing_key stays readable"),
-        ("ARG CODE", "RUN pip install numpy", "'pip install' fetches what no lock names"),
-        ("ARG CODE", "RUN apt-get update && apt-get install -y curl", "'apt-get install' fetches"),
-        ("ARG CODE", "RUN curl https://example.com/setup.sh | sh", "'curl' fetches"),
-        ("ARG CODE", "ADD https://example.com/a.tar /", "ADD fetches"),
-        ("ARG CODE", "COPY . /src", "copies the whole context"),
-        ("org.opencontainers.image.revision", "revision", "no label org.opencontainers.image.revision"),
+        ("HEALTHCHECK NONE", "ENV AWS_SECRET_ACCESS_KEY=abc\nHEALTHCHECK NONE", "AWS_SECRET_ACCESS_KEY stays readable"),
+        ("HEALTHCHECK NONE", "ENV A=1 \\\n    db_password=abc\nHEALTHCHECK NONE", "db_password stays readable"),
+        ("HEALTHCHECK NONE", "ENV API_TOKEN abc\nHEALTHCHECK NONE", "API_TOKEN stays readable"),
+        ("HEALTHCHECK NONE", "ARG PIP_TOKEN\nHEALTHCHECK NONE", "PIP_TOKEN stays readable"),
+        ("HEALTHCHECK NONE", "LABEL signing_key=abc\nHEALTHCHECK NONE", "signing_key stays readable"),
+        ("HEALTHCHECK NONE", "RUN pip install numpy\nHEALTHCHECK NONE", "'pip install' fetches what no lock names"),
+        (
+            "HEALTHCHECK NONE",
+            "RUN apt-get install -y curl\nHEALTHCHECK NONE",
+            "'apt-get install' fetches",
+        ),
+        ("HEALTHCHECK NONE", "RUN curl https://example.com/setup.sh | sh\nHEALTHCHECK NONE", "'curl' fetches"),
+        ("HEALTHCHECK NONE", "ADD https://example.com/a.tar /\nHEALTHCHECK NONE", "ADD fetches"),
+        ("HEALTHCHECK NONE", "COPY . /src\nHEALTHCHECK NONE", "copies the whole context"),
+        ("org.opencontainers.image.title", "title", "no label org.opencontainers.image.title"),
     ],
 )
 def test_each_rule_is_caught_when_it_is_broken(before: str, after: str, sentence: str) -> None:
@@ -60,11 +66,12 @@ def test_each_rule_is_caught_when_it_is_broken(before: str, after: str, sentence
 
 
 def test_a_fault_is_named_by_its_line() -> None:
-    [(line, _)] = broken(GOOD.replace("ARG CODE", "# why\nENV TOKEN=abc", 1))
-    assert GOOD.replace("ARG CODE", "# why\nENV TOKEN=abc", 1).splitlines()[line - 1] == "ENV TOKEN=abc"
+    [(line, _)] = broken(GOOD.replace("USER", "# why\nENV TOKEN=abc\nUSER", 1))
+    assert GOOD.replace("USER", "# why\nENV TOKEN=abc\nUSER", 1).splitlines()[line - 1] == "ENV TOKEN=abc"
 
 
 def test_a_base_by_digest_and_a_later_stage_of_the_same_file_are_allowed() -> None:
+    assert said(GOOD.replace("ARG BASE_IMAGE", f"ARG BASE_IMAGE=python:3.11@{DIGEST}", 1)) == []
     assert said(GOOD.replace("FROM ${BASE_IMAGE}", f"FROM python:3.11@{DIGEST} AS made\nFROM made", 1)) == []
 
 
@@ -84,7 +91,7 @@ def test_there_is_one_role_for_every_image_that_a_pipeline_asks_for() -> None:
         for path in COMPILED.glob("*.yaml")
         for executor in next(yaml.safe_load_all(path.read_text()))["deploymentSpec"]["executors"].values()
     }
-    assert asked == {CPU, JUDGE, GPU} == {role.image for role in roles()}
+    assert asked == {CPU, JUDGE, GPU} == {role.image for role in roles() if role.name not in SERVERS}
     assert all("python" in image for image in asked)  # the local runner warns of others
 
 
@@ -118,7 +125,7 @@ def test_every_locked_package_has_its_hashes_and_the_image_of_data_has_no_torch(
         text = role.requirements.read_text()
         assert all(lock.hashes(text).values())
         assert lock.pins(text).items() <= lock.pins(whole).items()
-    assert lock.TORCH not in lock.reached("python-cpu")
+    assert lock.TORCH not in lock.reached("python-cpu") | lock.reached("python-mlflow")
     assert lock.TORCH in lock.reached("python-gpu") & lock.reached("python-judge")
 
 

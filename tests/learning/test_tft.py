@@ -29,7 +29,7 @@ def shaken(config: TftConfig = CONFIG, sizes: TftSizes = SIZES) -> TemporalFusio
     model = TemporalFusionTransformer(config, sizes)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter += 0.2 * torch.randn_like(parameter)
+            parameter.add_(torch.randn_like(parameter), alpha=0.2)
     return model.eval()
 
 

@@ -21,8 +21,8 @@ from components.core import registry
 from components.core.workspace import Workspace
 from components.promote import tracking
 from components.promote.promotion import derive, enter, roll_back
-from pipelines.manifests import FOLDER, JOBS
-from pipelines.manifests.build import build
+from pipelines.manifests import FOLDER
+from pipelines.manifests.build import build, jobs
 
 pytestmark = [
     pytest.mark.slow,
@@ -82,7 +82,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD,
     }
     deployed = container(build(FOLDER / "overlays" / "production"), "Deployment", "qf-mlflow")
-    upgrade = container(build(FOLDER / JOBS), "Job", "qf-mlflow-upgrade")
+    upgrade = container(jobs(), "Job", "qf-mlflow-upgrade")
     settings = {**os.environ, **environment(deployed["env"], given), "HOME": str(folder)}
     settings["MLFLOW_AUTH_CONFIG_PATH"] = str(folder / "basic_auth.ini")
     places = {"--host=0.0.0.0": "--host=127.0.0.1", "--workers=2": "--workers=1"}

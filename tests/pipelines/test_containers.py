@@ -25,6 +25,6 @@ def test_without_an_engine_a_run_in_containers_says_what_to_start(tmp_path: Path
 def test_a_run_that_lacks_a_step_is_no_success(tmp_path: Path) -> None:
     done = [{"step": step, "event": "finished"} for step in ("assemble", "features", "ingest", "promote", "train")]
     (tmp_path / "progress.jsonl").write_text("".join(json.dumps(event) + "\n" for event in done))
-    with pytest.raises(StepFailedError, match="validate: ended without a word") as caught:
+    with pytest.raises(StepFailedError, match="of 6 steps only 5 said") as caught:
         require_steps(tmp_path, COMPILED / "price-action.yaml")
     assert caught.value.exit_code == 75

@@ -8,7 +8,10 @@ from components.core import family as families
 from pipelines.calibration import RECIPE
 from pipelines.proving import Ground, judge, prepare, promote, train
 
-pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning"),
+    pytest.mark.filterwarnings(r"ignore:The ``noload`` loader strategy:DeprecationWarning"),  # MLflow's own
+]
 
 
 @pytest.mark.slow

@@ -129,6 +129,7 @@ def test_following_ends_in_time_and_the_run_goes_on(kubeflow: Kubeflow) -> None:
     assert kubeflow.runs[run.run_id]["state"] == "PENDING"
 
 
+@pytest.mark.promise("S0-54")
 def test_patience_has_an_end_and_pauses_grow() -> None:
     pauses: list[float] = []
     remote = Remote(Address("http://127.0.0.1:9"), sleep=pauses.append)

@@ -1,7 +1,7 @@
 """Settings of the foundation. Importing this loads no torch, pandas or numpy."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -18,7 +18,7 @@ class FoundationDataConfig(DataConfig):
     window: PositiveInt = 60
     """Daily bars that one decision looks at; the features of each look back 252 more."""
 
-    horizon: Literal[5] = 5
+    horizon: Annotated[PositiveInt, Field(ge=5, le=5)] = 5
     """Bars ahead that quantiles are asked of; the outputs are named for five."""
 
 

@@ -1,6 +1,6 @@
 """The panel on the device, the samples of each zone in slabs, and what their prices did next."""
 
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,8 +39,9 @@ class Zone:
     @property
     def standard(self) -> Floats:
         """(sample, step): moves by past volatility and the root of the step."""
-        steps = np.sqrt(np.arange(1, self.moved.shape[1] + 1))
-        return self.moved / (self.scale[:, None] * steps)
+        steps = np.sqrt(np.arange(1.0, self.moved.shape[1] + 1))
+        standard: Floats = self.moved / (self.scale[:, None] * steps)
+        return standard
 
 
 def require_moves(data: Examples) -> None:

@@ -1,6 +1,6 @@
 """Settings of the profit family. Importing this loads no torch, pandas or numpy."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
@@ -127,12 +127,11 @@ class TrainConfig(Config):
     def loop(self, *, paths_per_step: int) -> LoopConfig:
         """Return what the loop reads, whose samples are paths and whose epochs end with an evaluation."""
         own = LoopConfig.model_fields.keys() & type(self).model_fields.keys()
-        shared = {name: getattr(self, name) for name in own}
+        settings: dict[str, Any] = {name: getattr(self, name) for name in own}
+        settings.update(batch=paths_per_step, epochs=self.num_evaluations, shuffle=self.epochs is not None)
         most = None if self.epochs else self.evaluate_every_steps * paths_per_step
-        return LoopConfig(
-            **shared | {"batch": paths_per_step, "epochs": self.num_evaluations, "max_windows_per_epoch": most},
-            shuffle=self.epochs is not None,
-        )
+        settings.update(max_windows_per_epoch=most)
+        return LoopConfig(**settings)
 
 
 class ProfitJudgeConfig(JudgeConfig):

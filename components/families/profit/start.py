@@ -20,7 +20,8 @@ UNSEEN = ("test", HOLDOUT)
 def seen_until(examples: Examples) -> str:
     """Return the last day, as ISO text in UTC, of what a training on these examples reads."""
     codes = [number for number, name in enumerate(examples.zones) if name not in UNSEEN]
-    return str(np.datetime_as_string(examples.panel.timestamps[np.isin(examples.zone, codes)][-1]))
+    times = examples.panel.timestamps[np.isin(examples.zone, codes)]
+    return str(times.astype("datetime64[us]").max())
 
 
 def base_weights(start: StartConfig, config: ProfitConfig, examples: Examples) -> dict[str, Tensor]:

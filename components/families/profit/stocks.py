@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import numpy as np
+import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from components.core.bundle import Bundle
@@ -44,8 +44,9 @@ def examples_of(examples: Path, symbols: Sequence[str], out: Path) -> Path:
             f"no example of {missing[0]}", file=str(examples / TABLE), column="symbol",
             remedy=f"There is {', '.join(manifest['symbols'][:8])}: leave it out, or ingest its bars",
         )  # fmt: skip
-    kept = table.filter(pc.is_in(table["symbol"], pa.array(symbols)))
-    zones = {zone: _facts(kept.filter(pc.equal(kept["zone"], zone))) for zone in pc.unique(kept["zone"]).to_pylist()}
+    kept = table.filter(np.isin(table["symbol"].to_numpy().astype(str), list(symbols)))
+    times, zone = kept["timestamp"].to_numpy().astype("datetime64[s]"), kept["zone"].to_numpy().astype(str)
+    zones = {str(name): _facts(times[zone == name]) for name in np.unique(zone)}
     with fresh_folder(out) as folder:
         pq.write_table(kept, folder / TABLE, compression="zstd", write_page_checksum=True)
         files = {TABLE: sha256_of(folder / TABLE)}
@@ -54,10 +55,9 @@ def examples_of(examples: Path, symbols: Sequence[str], out: Path) -> Path:
     return out
 
 
-def _facts(table: pa.Table) -> dict[str, Any]:
-    times = sorted(set(table["timestamp"].to_pylist()))
-    first, last = (time.isoformat() for time in (times[0], times[-1]))
-    return {"rows": table.num_rows, "timestamps": len(times), "first": first, "last": last}
+def _facts(times: npt.NDArray[np.datetime64]) -> dict[str, Any]:
+    ends = {"first": f"{times.min()}+00:00", "last": f"{times.max()}+00:00"}
+    return {"rows": times.size, "timestamps": np.unique(times).size, **ends}
 
 
 @dataclass(frozen=True)

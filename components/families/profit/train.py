@@ -6,6 +6,7 @@ A killed or stopped run goes on from its newest checkpoint and ends in the same 
 # pyright: reportUnknownMemberType=false
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def tracked(config: ProfitConfig, data: Examples, samples: Dataset, said: Said) 
     """Return by tag what the validation zone's weights would have earned; these numbers decide nothing."""
     table = beside_outcomes(data, samples.validation, said, head=config.model.head)
     book = trade_allocations(table, config.judge.costs)
-    return profit_values(**profit_of(book, bars_per_year=float(data.manifest["bars_per_year"])).values())
+    return profit_values(**asdict(profit_of(book, bars_per_year=float(data.manifest["bars_per_year"]))))
 
 
 def draws(config: ProfitConfig, samples: Dataset) -> Tensor:

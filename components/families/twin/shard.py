@@ -28,7 +28,7 @@ def train_shard(
     foundation = foundation_of(config, run.workspace, dataset)
     examples = {ticker: read_examples(folder) for ticker, folder in folders.items()}
     told = {"stocks": {ticker: data.digest for ticker, data in examples.items()}}
-    stocks, refused = enough(config, examples, run.log)
+    stocks, refused = enough(config, examples, foundation, run.log)
     kept = run.workspace.root / KEPT / dataset
     made = train_each(config, stocks, foundation, out, run, told=told, refused=refused, kept=kept)
     return facts_of(made, foundation)

@@ -138,7 +138,7 @@ def remembered(
     """
     symbol, first = int(ends[0, 0]), int(ends[0, 1]) - foundation.window + 1
     rows = data.panel.values[symbol, first : int(ends[-1, 1]) + 1, : len(FOUNDATION)]
-    places = [digest, sha256(np.ascontiguousarray(rows)).hexdigest(), (ends[:, 1] - first).tolist()]
+    places = [digest, sha256(np.ascontiguousarray(rows).tobytes()).hexdigest(), (ends[:, 1] - first).tolist()]
     key = digest_of(places)
     kept = store.newest()
     if kept is not None and kept.values.get("key") == key:

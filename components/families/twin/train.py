@@ -38,7 +38,7 @@ def train(config: TwinConfig, examples: Path, out: Path, run: RunContext) -> Bun
     """
     data = read_examples(examples)
     foundation = foundation_of(config, run.workspace, str(data.manifest["dataset"]))
-    stocks, refused = enough(config, dict.fromkeys(config.tickers or data.symbols, data), run.log)
+    stocks, refused = enough(config, dict.fromkeys(config.tickers or data.symbols, data), foundation, run.log)
     if not stocks:
         raise next(iter(refused.values()))
     return train_each(config, stocks, foundation, out, run, told=origin(data), refused=refused)
@@ -93,7 +93,7 @@ def fine_tune_twin(ticker: str, foundation: Bundle, config: TwinConfig, *, examp
         DivergedError: If its loss was never a finite number.
         InterruptedRunError: If the run was asked to stop; it was saved and the same run key goes on.
     """
-    stock = Stock.of(_checked(read_examples(examples), config), ticker, config)
+    stock = Stock.of(_checked(read_examples(examples), config, foundation), ticker, config)
     with reproducible(seed=config.seed, threads=config.train.threads):
         [twin], _ = fit(config, [stock], foundation, choose_device(config.train.device), run)
     if not twin.facts["best_epoch"]:
@@ -129,14 +129,18 @@ def foundation_of(config: TwinConfig, workspace: Workspace, dataset: str) -> Bun
 
 
 def enough(
-    config: TwinConfig, examples: Mapping[str, Examples], log: logging.Logger
+    config: TwinConfig, examples: Mapping[str, Examples], foundation: Bundle, log: logging.Logger
 ) -> tuple[list[Stock], dict[str, DataError]]:
-    """Return the stocks that can have a twin, and why the others cannot."""
+    """Return the stocks that can have a twin, and why the others cannot.
+
+    Raises:
+        RecipeError: If the foundation saw days that a twin would be judged on.
+    """
     stocks: list[Stock] = []
     refused: dict[str, DataError] = {}
     for ticker, data in examples.items():
         try:
-            stocks.append(Stock.of(_checked(data, config), ticker, config))
+            stocks.append(Stock.of(_checked(data, config, foundation), ticker, config))
         except DataError as error:
             log.warning("refused: %s", error)
             refused[ticker] = error
@@ -146,6 +150,12 @@ def enough(
     return stocks, refused
 
 
-def _checked(data: Examples, config: TwinConfig) -> Examples:
+def _checked(data: Examples, config: TwinConfig, foundation: Bundle) -> Examples:
     require_columns(data, columns_of(config))
+    seen, test = foundation.manifest["data"].get("seen_until"), data.manifest.get("zones", {}).get("test")
+    if seen is not None and test is not None and test["first"] <= seen:
+        raise RecipeError(
+            f"data.zones: the test begins on {test['first'][:10]}, and the foundation saw days up to {seen[:10]}. Give "
+            "zones.test a smaller share, or take a foundation of earlier days"
+        )
     return data

@@ -25,10 +25,8 @@ class InterpretableAttention(nn.Module):
         self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
         self.value = nn.Linear(width, self.head_width)
         self.out = nn.Linear(self.head_width, width, bias=False)
-        for layer in (self.query, self.key, self.value, self.out):
-            nn.init.xavier_uniform_(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+        for name, parameter in self.named_parameters():
+            (nn.init.zeros_ if name.endswith("bias") else nn.init.xavier_uniform_)(parameter)
         step, seen = torch.arange(horizon)[:, None], torch.arange(window + horizon)
         self.register_buffer("hidden_from", seen - window >= step, persistent=False)
 
