@@ -51,7 +51,7 @@ def pauses() -> list[float]:
 def jobs(trainer: Trainer, tmp_path: Path, pauses: list[float]) -> Iterator[TrainJobs]:
     with serving(trainer) as host:
         environ = {"KUBECONFIG": str(write_kubeconfig(tmp_path / "kubeconfig", host))}
-        yield TrainJobs.found(NAMESPACE, environ, timeouts_s=(2.0, 0.3), pauses_s=(1.0, 2.0), sleep=pauses.append)
+        yield TrainJobs.found(NAMESPACE, environ, timeouts_s=(20.0, 4.0), pauses_s=(1.0, 2.0), sleep=pauses.append)
 
 
 @pytest.fixture
