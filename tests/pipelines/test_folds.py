@@ -107,7 +107,7 @@ def test_the_published_way_to_train_returns_the_best_validation_loss(tmp_path: P
     pipeline = TrainingPipeline("hybrid_cnn_lstm", tmp_path / "s4.yaml", source=MARKET, root=str(tmp_path / "root"))
     found = pipeline.train(["SYN000"], start="2023-12-01", end="2024-12-01")
     assert 0.3 < found["best_val_loss"] < 3.0
-    data = read_examples(Path(found["bundle"]).parent / "examples")
+    data = read_examples(Path(found["bundle"]).parent / "examples", holdout=True)
     assert data.symbols == ("SYN000",)
     first, last = data.panel.timestamps[[0, -1]]  # 2024-12-01 is a Sunday
     assert np.datetime64("2024-11-29") <= last < np.datetime64("2024-12-01")
