@@ -137,7 +137,7 @@ def test_a_base_that_saw_the_days_that_judge_is_refused(base: Base, tmp_path: Pa
 def test_five_stocks_give_five_models(base: Base, tmp_path: Path, make_run: Run) -> None:
     found = {
         symbol: train_single_stock_with_profit(
-            symbol, profit_market.config(train=SHORT), base.examples, tmp_path / symbol, make_run(symbol)
+            symbol, profit_market.config(train=SHORT), base.examples, tmp_path / symbol, make_run(symbol.lower())
         )
         for symbol in STOCKS
     }
