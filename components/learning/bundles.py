@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -91,13 +92,15 @@ def num_parameters(model: nn.Module) -> int:
 def origin(data: Examples) -> dict[str, Any]:
     """Return what a bundle says of the data it was trained on."""
     known = ("features_digest", "dataset", "service", "labeller", FORECASTS_BY)
-    zones = data.manifest.get("zones", {})
-    seen = [zones[name]["last"] for name in SEEN if name in zones]
-    return {
-        "examples": data.digest,
-        **{key: data.manifest[key] for key in known if key in data.manifest},
-        **({"seen_until": max(seen)} if seen else {}),
-    }
+    kept = {key: data.manifest[key] for key in known if key in data.manifest}
+    return {"examples": data.digest, **kept, "seen_until": seen_until(data)}
+
+
+def seen_until(data: Examples) -> str:
+    """Return the last time, as ISO text in UTC, that decides what a model becomes that is trained on these examples."""
+    codes = [code for code, name in enumerate(data.zones) if name in SEEN]
+    last = data.panel.timestamps[np.isin(data.zone, codes)].max()
+    return f"{last.astype('datetime64[s]')}+00:00"
 
 
 def notes(*, threads: int, device: torch.device, started: datetime, finished: datetime) -> dict[str, Any]:

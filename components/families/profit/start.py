@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor
 
 from components.core import bundle as bundles
@@ -15,13 +14,6 @@ from components.learning.examples import Examples
 
 UNSEEN = ("test", HOLDOUT)
 """Zones that no training may have seen."""
-
-
-def seen_until(examples: Examples) -> str:
-    """Return the last day, as ISO text in UTC, of what a training on these examples reads."""
-    codes = [number for number, name in enumerate(examples.zones) if name not in UNSEEN]
-    times = examples.panel.timestamps[np.isin(examples.zone, codes)]
-    return str(times.astype("datetime64[us]").max())
 
 
 def base_weights(start: StartConfig, config: ProfitConfig, examples: Examples) -> dict[str, Tensor]:

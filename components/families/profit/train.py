@@ -25,7 +25,7 @@ from components.families.profit.evaluate import metrics
 from components.families.profit.loss import SHARPNESS, allocate, profit_loss
 from components.families.profit.model import OUTPUTS, ProfitNetwork, relative
 from components.families.profit.predict import Said, beside_outcomes, say
-from components.families.profit.start import base_weights, seen_until
+from components.families.profit.start import base_weights
 from components.learning.batches import to_device
 from components.learning.bundles import (
     notes,
@@ -91,9 +91,8 @@ def train(config: ProfitConfig, examples: Path, out: Path, run: RunContext) -> B
 
 
 def lineage(config: ProfitConfig, data: Examples) -> dict[str, Any]:
-    """Return what the bundle says of the data and the base model behind it, and until when they saw the market."""
-    base = {"started_from": config.start.expect} if config.start else {}
-    return origin(data) | base | {"seen_until": seen_until(data)}
+    """Return what the bundle says of the data and of the base model behind it."""
+    return origin(data) | ({"started_from": config.start.expect} if config.start else {})
 
 
 def make_model(config: ProfitConfig, data: Examples, samples: Dataset) -> ProfitNetwork:
