@@ -210,7 +210,7 @@ def test_the_preset_for_convergence() -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["overfit", "convergence", "memory"])
+@pytest.mark.parametrize("name", ["overfit", "convergence", "memory", "speed"])
 def test_a_preset_changes_training_alone(name: str) -> None:
     preset, daily = FAMILY.recipe(name), FAMILY.recipe("daily")
     assert (preset.data, preset.judge) == (daily.data, daily.judge)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -278,3 +278,26 @@ def test_what_each_feature_adds_to_a_prediction_is_what_captum_says(
     assert theirs.sum() == pytest.approx(ours.value - ours.usual, abs=1e-5)
     np.testing.assert_allclose(ours.added, theirs, atol=float(5 * np.hypot(ours.error, ours.error).max()) + 1e-6)
     assert np.abs(theirs).max() > 5 * ours.error.max()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the compiler's own modules
+@pytest.mark.promise("S4-98")
+def test_a_compiled_network_trains_to_about_the_same_weights(examples: Path, make_run: Run) -> None:
+    speed = FAMILY.recipe("speed").train
+    assert (speed.compile, speed.workers, speed.precision.format) == (True, 4, "gpu")
+    torch._dynamo.reset()
+    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    still: dict[str, Any] = {"augmentation": {"noise_std": 0.0, "time_shift_max": 0, "magnitude_warp": False}}
+    quiet = {
+        "dropout": 0.0, "cnn": {"hidden_dim": 16, "num_heads": 2, "dropout": 0.0},
+        "lstm": {"hidden_dim": 8, "dropout": 0.0}, "fusion": {"num_heads": 2, "output_dim": 16, "dropout": 0.0},
+    }  # fmt: skip
+    plain, compiled = (
+        fitted(
+            tiny(model=quiet, train=still | {"compile": kind, "workers": 4 * kind}), examples, make_run(f"c{kind:d}")
+        )
+        for kind in (False, True)
+    )
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > before
+    np.testing.assert_allclose(compiled.history["val_loss"], plain.history["val_loss"], rtol=1e-3)

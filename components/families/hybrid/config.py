@@ -173,6 +173,9 @@ class TrainConfig(LoopConfig):
     workers: NonNegativeInt = 4
     """Threads that gather and augment coming batches during a step; 0 does so in the step, with the same bits."""
 
+    compile: bool = False
+    """Whether torch.compile turns the network into kernels of its own: minutes at the start, for long runs on a GPU."""
+
     snapshots: SnapshotConfig = SnapshotConfig()
     """Weights of some epochs, kept for people."""
 

@@ -198,10 +198,11 @@ def feed_of(config: HybridConfig, model: HybridNetwork, zones: Zones, targets: T
 def loss_of(config: HybridConfig, model: HybridNetwork, feed: Feed[Batch]) -> Loss:
     """Return the mean loss of the training samples at the next positions."""
     segments, weights = config.train.gradient.segments, config.train.loss_weights
+    scores = torch.compile(model.scores) if config.train.compile else model.scores
 
     def loss(samples: Tensor) -> Tensor:
         batch = feed.take(samples)
-        said, moves = model.scores(batch.scaled, segments=segments)
+        said, moves = scores(batch.scaled, segments=segments)
         return hybrid_loss(said, moves, *batch.targets, weights)
 
     return loss
