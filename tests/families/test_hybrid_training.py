@@ -282,6 +282,7 @@ def test_what_each_feature_adds_to_a_prediction_is_what_captum_says(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the compiler's own modules
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # the compiler looks at all it traces
 @pytest.mark.promise("S4-98")
 def test_a_compiled_network_trains_to_about_the_same_weights(examples: Path, make_run: Run) -> None:
     speed = FAMILY.recipe("speed").train
