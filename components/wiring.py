@@ -12,7 +12,7 @@ from typing import Any
 from kfp import dsl, kubernetes
 
 from components.core.family import GPU_TYPE, QUEUE_LABEL, Resources
-from components.core.workspace import JOB_NAMESPACE, SIGNING_KEY, VERIFY_KEY
+from components.core.workspace import JOB_NAMESPACE, SIGNING_KEY, TRACKING_URI, VERIFY_KEY
 
 CPU = "quantfoundry/python-cpu:0.1.0"
 JUDGE = "quantfoundry/python-judge:0.1.0"
@@ -116,7 +116,7 @@ def may_use_features(task: dsl.PipelineTask) -> None:
 
 def may_register(task: dsl.PipelineTask) -> None:
     """Hand over the model registry, and the public key that a verdict is checked with."""
-    kubernetes.use_config_map_as_env(task, SETTINGS, {"mlflow-tracking-uri": "MLFLOW_TRACKING_URI"})
+    kubernetes.use_config_map_as_env(task, SETTINGS, {"mlflow-tracking-uri": TRACKING_URI})
     client = {"username": "MLFLOW_TRACKING_USERNAME", "password": "MLFLOW_TRACKING_PASSWORD"}
     kubernetes.use_secret_as_env(task, "qf-mlflow-client", client)
     may_verify(task)

@@ -1,7 +1,7 @@
 """Where things lie below the one artifact root, and, outside it, the key pair of the gate.
 
 The environment may name the places of the keys: ``QF_SIGNING_KEY`` the private one, such as a mounted secret, and
-``QF_VERIFY_KEY`` the public one. Unnamed, they are the user's own. ``MLFLOW_TRACKING_URI`` may name a server for what
+``QF_VERIFY_KEY`` the public one. Unnamed, they are the user's own. ``QF_TRACKING_URI`` may name a server for what
 is recorded; unnamed, the record is a file below the root.
 """
 
@@ -16,7 +16,8 @@ from components.core.ledger import Ledger
 SIGNING_KEY, VERIFY_KEY = "QF_SIGNING_KEY", "QF_VERIFY_KEY"
 JOB_NAMESPACE = "QF_JOB_NAMESPACE"
 """Environment variable, set in pods only, with the namespace that a step may start training jobs in."""
-TRACKING_URI = "MLFLOW_TRACKING_URI"
+TRACKING_URI = "QF_TRACKING_URI"
+"""Not MLflow's own variable: MLflow sets that for its children whenever a client is made, of whatever root."""
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_.\-]{0,79}", re.ASCII)
 
 

@@ -136,9 +136,9 @@ def test_the_same_recipe_and_data_give_the_same_bits(case: Case, trained: Bundle
 
 
 class StopAfter(Stop):
-    """Asks to stop at the 25th time that training looks."""
+    """Asks to stop at the 20th time that training looks."""
 
-    left = 25
+    left = 20
 
     def __bool__(self) -> bool:
         self.left -= 1

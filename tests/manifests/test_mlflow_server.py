@@ -18,7 +18,7 @@ import pytest
 from judged import lay_down, make_bundle, make_verdict
 
 from components.core import registry
-from components.core.workspace import Workspace
+from components.core.workspace import TRACKING_URI, Workspace
 from components.promote import tracking
 from components.promote.promotion import derive, enter, roll_back
 from pipelines.manifests import FOLDER
@@ -26,7 +26,6 @@ from pipelines.manifests.build import build, jobs
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.filterwarnings(r"ignore:The ``noload`` loader strategy:DeprecationWarning"),  # MLflow's own
 ]
 FAMILY, DATASET, PASSWORD = "price_action", "toy", "correct-horse-battery"
 EXPERIMENTS = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
@@ -129,7 +128,7 @@ def test_the_service_s_name_is_let_in_and_another_host_is_not(server: Server) ->
 
 @pytest.fixture
 def workspace(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
+    monkeypatch.setenv(TRACKING_URI, server.address)
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
     return Workspace.at(str(tmp_path / "root"))

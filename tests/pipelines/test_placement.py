@@ -44,7 +44,7 @@ SEES: Mapping[str, tuple[dict[str, str], dict[str, str]]] = {
         {"/etc/quantfoundry/verify": "qf-verify-key"},
         {
             VERIFY_KEY: "qf-settings",
-            "MLFLOW_TRACKING_URI": "qf-settings",
+            "QF_TRACKING_URI": "qf-settings",
             "MLFLOW_TRACKING_USERNAME": "qf-mlflow-client",
             "MLFLOW_TRACKING_PASSWORD": "qf-mlflow-client",
         },

@@ -10,7 +10,6 @@ from pipelines.proving import Ground, judge, prepare, promote, train
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning"),
-    pytest.mark.filterwarnings(r"ignore:The ``noload`` loader strategy:DeprecationWarning"),  # MLflow's own
 ]
 
 

@@ -16,8 +16,6 @@ from components.core.workspace import Workspace, of_stock
 from components.families.twin.config import TwinConfig
 from components.promote.promotion import derive, enter, roll_back
 
-pytestmark = pytest.mark.filterwarnings(r"ignore:The ``noload`` loader strategy:DeprecationWarning")  # MLflow's own
-
 
 def moment() -> datetime:
     return datetime(2026, 1, 5, 12, tzinfo=UTC)
