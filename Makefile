@@ -1,11 +1,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CHECKOV := .venv-checkov
 STAMP := $(VENV)/.installed-$(shell cat requirements/*.txt pyproject.toml | sha256sum | cut -c1-16)
 TWO := -n 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test test-slow check lock clean
+.PHONY: run test test-slow test-docker images check manifests checkov lock lock-images clean
 
 run: $(STAMP)  ## the price-action pipeline, end to end, on a synthetic market
 	$(BIN)/qf run price-action --recipe smoke
@@ -16,12 +17,33 @@ test: $(STAMP)  ## the quick tests
 test-slow: $(STAMP)  ## the tests that take minutes, and those on real data where it lies beside the project
 	$(BIN)/python -m pytest $(TWO) -m "slow or realdata"
 
-check: $(STAMP)  ## style, types, import rules, compiled pipelines
+images: $(STAMP)  ## build every container image, on a clean machine too
+	$(BIN)/python -m images build
+
+test-docker: $(STAMP)  ## build the images and run the price-action pipeline in them, without a network
+	$(BIN)/python -m pytest -m docker
+
+check: $(STAMP) manifests  ## style, types, import rules, compiled pipelines, images, manifests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --level error
 	$(BIN)/lint-imports
 	$(BIN)/qf compile --check
+	$(BIN)/python -m images check
+
+manifests: $(STAMP)  ## every overlay of manifests/ builds and keeps our rules
+	$(BIN)/python -m pipelines.manifests
+
+checkov: $(STAMP) $(CHECKOV)/.installed  ## a second opinion on the manifests; its hundred packages have a place of their own
+	mkdir -p build/manifests
+	for folder in manifests/overlays/kind manifests/overlays/production $(wildcard manifests/jobs/*); do \
+	  $(BIN)/kubectl kustomize $$folder > build/manifests/$$(basename $$folder).yaml || exit 1; done
+	$(CHECKOV)/bin/checkov --config-file manifests/checkov.yaml --directory build/manifests
+
+$(CHECKOV)/.installed: requirements/checkov.txt
+	$(PYTHON) -m venv --clear $(CHECKOV)
+	$(CHECKOV)/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/checkov.txt
+	touch $@
 
 $(STAMP):
 	$(PYTHON) -m venv --clear $(VENV)
@@ -34,5 +56,8 @@ lock:  ## resolve again; needs uv
 	uv pip compile pyproject.toml requirements/lock.in --extra dev --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-package torch --no-emit-index-url --no-emit-find-links -o requirements/lock.txt
 
+lock-images: $(STAMP)  ## the part of the lock that each image installs
+	$(BIN)/python -m images lock
+
 clean:
-	rm -rf $(VENV) .quantfoundry
+	rm -rf $(VENV) $(CHECKOV) .quantfoundry build

@@ -1,11 +1,14 @@
 """``qf config``."""
 
 import json
+from pathlib import Path
 
 import click
 import yaml
 
 from components.core import family as families
+from components.core.errors import UsageError
+from components.core.strict_yaml import load_file
 
 
 @click.group()
@@ -36,3 +39,16 @@ def show(pipeline: str, recipe: str | None, overrides: tuple[str, ...], output: 
         click.echo(json.dumps(values, indent=2, sort_keys=True))
     else:
         click.echo(yaml.safe_dump(values, sort_keys=True), nl=False)
+
+
+@config.command("import")
+@click.argument("pipeline")
+@click.argument("file")
+def import_(pipeline: str, file: str) -> None:
+    """Print the recipe that FILE means, a YAML with the keys of the system that PIPELINE was published as."""
+    family = families.find(pipeline)
+    if "published" not in family.modules():
+        raise UsageError(f"{family.pipeline}: has no published keys of its own; write a recipe, see qf config show")
+    values = family.module("published").recipe_of(load_file(Path(file)), name=file)
+    recipe = json.loads(family.config.parse(values, name=file).canonical())
+    click.echo(yaml.safe_dump(recipe, sort_keys=True), nl=False)

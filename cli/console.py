@@ -15,6 +15,7 @@ from rich.text import Text
 
 from components.core.files import read_json
 from components.core.registry import history
+from pipelines import WEEKLY
 from pipelines.request import RunRequest
 
 WIDTH = 150
@@ -41,6 +42,7 @@ SHOWN = {
     ),
     "backtest": ("total_return", "sharpe", "max_drawdown", "win_rate", "num_trades", "turnover", "hold_total_return"),
 }
+TWIN_METRICS = ("mae", "hit_rate", "regime_accuracy", "ab_foundation_saved", "p_value", "adjusted")
 STYLES = {"pass": "green", "fail": "red", "insufficient evidence": "yellow"}
 
 
@@ -58,7 +60,7 @@ def shown(path: Path) -> str:
 
 def _told(step: str, facts: dict[str, Any]) -> str:
     """Return one line on what a step did."""
-    return _LINES[step](facts)
+    return _LINES[step.rstrip("-0123456789")](facts)
 
 
 def _ingested(facts: dict[str, Any]) -> str:
@@ -72,14 +74,33 @@ def _ingested(facts: dict[str, Any]) -> str:
 
 
 def _assembled(facts: dict[str, Any]) -> str:
+    if "stocks" in facts:
+        return f"{facts['rows']:,} examples point in time, of {len(facts['stocks'])} stocks, each by itself"
     in_time = sorted(facts["zones"].items(), key=lambda item: item[1]["first"])
     zones = ", ".join(f"{name} {zone['rows']:,}" for name, zone in in_time)
     return f"{facts['rows']:,} examples point in time: {zones}"
 
 
+def _tuned(facts: dict[str, Any]) -> str:
+    refused = f", {len(facts['refused'])} refused" if facts["refused"] else ""
+    return f"{facts['num_twins']} twins, {facts['num_trained']} of them trained{refused}, bundle {facts['digest'][:12]}"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in counts.items())
+
+
 def _judged(facts: dict[str, Any]) -> str:
+    if "twins" in facts:
+        return _counted(facts["outcomes"])
     passed = sum(gate["outcome"] == "pass" for gate in facts["gates"])
     return f"{facts['outcome']}: {passed} of {len(facts['gates'])} gates passed"
+
+
+def _entered(facts: dict[str, Any]) -> str:
+    if "twins" in facts:
+        return _counted({name: facts[name] for name in ("promoted", "unchanged", "refused")})
+    return str(facts["outcome"]) + (f", champion is version {facts['version']}" if facts["version"] else "")
 
 
 def _predicted(facts: dict[str, Any]) -> str:
@@ -93,10 +114,9 @@ _LINES: Mapping[str, Callable[[dict[str, Any]], str]] = {
     "features": lambda facts: f"{facts['rows']:,} rows in {', '.join(facts['filled'])}, online store {facts['online']}",
     "assemble": _assembled,
     "train": lambda facts: f"bundle {facts['digest'][:12]}",
+    "fine-tune": _tuned,
     "validate": _judged,
-    "promote": lambda facts: (
-        facts["outcome"] + (f", champion is version {facts['version']}" if facts["version"] else "")
-    ),
+    "promote": _entered,
     "score": _predicted,
 }
 
@@ -195,6 +215,8 @@ def summary(request: RunRequest) -> None:
     """Print the end of a run: what it was made of, what came out, where to look."""
     if request.pipeline == request.family.scoring_pipeline:
         _scored(request)
+    elif request.pipeline == WEEKLY:
+        _weekly(request)
     else:
         _trained(request)
 
@@ -207,6 +229,23 @@ def _scored(request: RunRequest) -> None:
     screen.print(f"file        {shown(Path(facts['score']['path']))}")
     screen.print(f"online      view {request.family.predictions_view}")
     screen.print(f"log         {shown(request.folder / 'logs' / 'score.log')}")
+
+
+def _weekly(request: RunRequest) -> None:
+    screen, folder = console(), request.folder
+    facts = {step: read_json(folder / f"{step}.json") for step in ("ingest", "validate", "promote")}
+    screen.print(f"data        {facts['ingest']['source']}: {_told('ingest', facts['ingest'])}")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("twin", style="bold", no_wrap=True)
+    for name in ("verdict", *TWIN_METRICS, "registry"):
+        table.add_column(name, no_wrap=True)
+    for ticker, twin in sorted(facts["validate"]["twins"].items()):
+        numbers = (_number(twin.get(name)) for name in TWIN_METRICS)
+        settled = " ".join(facts["promote"]["twins"][ticker]).split(":")[0]
+        table.add_row(ticker, Text(twin["outcome"], style=STYLES[twin["outcome"]]), *numbers, settled)
+    screen.print(table)
+    screen.print(f"\nweek        {shown(Path(facts['promote']['log']))}")
+    screen.print(f"report      {shown(folder / 'report.html')}")
 
 
 def _trained(request: RunRequest) -> None:
@@ -226,5 +265,5 @@ def _trained(request: RunRequest) -> None:
     screen.print(f"registry {outcome}; champion of {request.family.pipeline} on {dataset}: {serving}")
     screen.print(f"report   {shown(folder / 'report.html')}")
     screen.print(f"quality  {shown(folder / 'quality.html')}")
-    mlflow = shown(Path(sys.executable).parent / "mlflow")
-    screen.print(f"mlflow   {mlflow} ui --backend-store-uri {request.workspace.mlflow_uri}")
+    mlflow, uri = shown(Path(sys.executable).parent / "mlflow"), request.workspace.mlflow_uri
+    screen.print(f"mlflow   {uri if uri.startswith('http') else f'{mlflow} ui --backend-store-uri {uri}'}")

@@ -5,11 +5,15 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import click
 
 from cli.options import root_option
 from components.core.errors import EnvironmentMissingError, QuantfoundryError
+from components.core.files import file_lock
 from components.core.keys import private_key, public_key
 from components.core.workspace import SIGNING_KEY, Workspace
 
@@ -85,10 +89,10 @@ def _root(workspace: Workspace) -> list[str]:
     folder = workspace.root
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryDirectory(dir=folder) as own, file_lock(Path(own) / "lock", "doctor"):
+            (Path(own) / "link").hardlink_to(Path(own) / "lock")  # as a ledger's entries are made
     except OSError as error:
-        return [f"cannot write below {folder} ({error.strerror}); choose another with --root or QF_HOME"]
+        return [f"cannot write, lock and link below {folder} ({error.strerror}); choose another with --root or QF_HOME"]
     free = shutil.disk_usage(folder).free / 2**30
     return [] if free > MIN_FREE_GIB else [f"only {free:.1f} GiB free below {folder}; a run wants {MIN_FREE_GIB:g}"]
 
@@ -107,23 +111,36 @@ def _keys(workspace: Workspace) -> list[str]:
     return problems
 
 
+CHECKS: dict[str, Callable[[Workspace], list[str]]] = {
+    "Python 3.11": lambda _: _python(),
+    "packages": lambda _: _packages(),
+    "artifact root": _root,
+    "keys of the gate": _keys,
+    "device": lambda _: _device(),
+    "families and recipes": lambda _: _families(),
+    "compiled pipelines": lambda _: _pipelines(),
+}
+
+
+def _training(root: Workspace, *, run_key: str) -> list[str]:
+    from components.learning.diagnosis import diagnose
+
+    return diagnose(root.run(run_key))
+
+
 @click.command()
 @root_option
-def doctor(root: Workspace) -> None:
-    """Check the installation; each problem comes with its remedy. Exit 65 if there is one."""
-    checks = {
-        "Python 3.11": _python,
-        "packages": _packages,
-        "artifact root": lambda: _root(root),
-        "keys of the gate": lambda: _keys(root),
-        "device": _device,
-        "families and recipes": _families,
-        "compiled pipelines": _pipelines,
-    }
+@click.option("--only", multiple=True, type=click.Choice(CHECKS), help="Check this alone; may be given again.")
+@click.option("--run", "run_key", default="", help="Look at the training of this run only.")
+def doctor(root: Workspace, only: tuple[str, ...], run_key: str) -> None:
+    """Check the installation, or the training of a run; each problem comes with its remedy. Exit 65 if there is one."""
+    checks = {title: CHECKS[title] for title in only or CHECKS}
+    if run_key:
+        checks = {f"training of {run_key}": partial(_training, run_key=run_key)}
     problems: list[str] = []
     for title, check in checks.items():
         try:
-            found = check()
+            found = check(root)
         except ModuleNotFoundError as error:
             found = [f"cannot import {error.name}; install the locked set: make test"]
         except QuantfoundryError as error:

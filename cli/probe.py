@@ -2,10 +2,8 @@
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownParameterType=false
 # pyright: reportUnknownArgumentType=false
-import contextlib
 import importlib
-import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -19,14 +17,13 @@ from components.core.clock import system_clock
 from components.core.errors import BAD_DATA, DataError, UsageError
 from components.ingest.snapshot import as_of, wanted_symbols
 from components.market.bars import OHLC, Bars
-from components.market.companions import CONTEXT_FILES, OPTIONS_FILE, read_companions
-from components.market.context import YIELDS_FILE
+from components.market.companions import CONTEXT_FILES, OPTIONS_FILES, read_companions
 from components.market.layout import PLAIN
 from components.market.probes import Finding, Report
 from components.market.probes.against import against
 from components.market.probes.data import EMPTY, MAX_EMPTY_SHARE, OURS
 from components.market.probes.data import data as probe_data
-from components.market.probes.lookahead import NUM_CUTS, Compute, cuts_beside, cuts_of
+from components.market.probes.lookahead import NUM_CUTS, Compute, cuts_beside, cuts_of, warned_already
 from components.market.probes.lookahead import lookahead as probe_lookahead
 from components.market.probes.quirks import quirks
 from components.market.probes.restate import restate as probe_restate
@@ -45,7 +42,7 @@ SHIPPED_DAILY: Final = {
 """Those whose columns are named in days."""
 SHIPPED_BESIDE: Final = {
     "context_v1": ("cli.shipped:context", CONTEXT_FILES),
-    "options_v1": ("cli.shipped:options", (OPTIONS_FILE, YIELDS_FILE)),
+    "options_v1": ("cli.shipped:options", OPTIONS_FILES),
 }
 """Those that are made of tables beside the bars, with these; none can do without its first."""
 
@@ -127,7 +124,7 @@ def lookahead(
             compute = partial(_function(path), interval=bars.interval)
             given = {key: beside[key] for key in wanted if key in beside}
             instants = cuts_beside(compute(bars.table, given), bars.table, given, cuts)
-            with _warned_already():
+            with warned_already():
                 reports.append(change(compute, cuts=instants, beside=given, name=name))
     _tell(reports)
 
@@ -198,16 +195,6 @@ def _features_of(source: str, moment: Any) -> list[Report]:
 def _priced(table: pa.Table, bars: Bars) -> pa.Table:
     """Return the features with the close beside them, which labels are made of."""
     return table if "close" in table.column_names else table.append_column("close", bars.table["adj_close"])
-
-
-@contextlib.contextmanager
-def _warned_already() -> Generator[None]:
-    """Keep still what a first computation warned of: the same one follows for every cut."""
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def _shipped(bars: Bars) -> dict[str, str]:

@@ -9,18 +9,18 @@ from cli.options import companion_options, root_option
 from components.core.workspace import Workspace
 from components.ingest import MAX_RESTATED
 from components.serving import MAX_AGE_DAYS
-from pipelines import COMPILED
-from pipelines.local import execute, finished
+from pipelines import COMPILED, WEEKLY
+from pipelines.local import Runner, execute, finished
 from pipelines.request import RunRequest, Settings, request
 
 
-def carry_out(asked: RunRequest) -> None:
+def carry_out(asked: RunRequest, *, runner: Runner = "subprocess") -> None:
     """Run what is asked, unless it ended before, and say what came of it."""
     if finished(asked):
         click.echo(f"run {asked.run_key} ended before: nothing to do. --fresh starts it over.\n")
     else:
         with Progress(asked) as progress:
-            execute(asked, COMPILED / f"{asked.pipeline}.yaml", progress.on_event)
+            execute(asked, COMPILED / f"{asked.pipeline}.yaml", progress.on_event, runner=runner)
     summary(asked)
 
 
@@ -52,6 +52,7 @@ def carry_out(asked: RunRequest) -> None:
     f"[default: {MAX_AGE_DAYS:g}]",
 )
 @click.option("--symbols", default="", help="Only these, separated by commas.  [default: all]")
+@click.option("--tickers", default="", help=f"Of {WEEKLY}: the stocks that get a twin.  [default: all of the symbols]")
 @click.option("--asof", default="", help="Use nothing that was known later: a date, or a timestamp with its zone.")
 @click.option(
     "--faults",
@@ -77,6 +78,13 @@ def carry_out(asked: RunRequest) -> None:
 @click.option(
     "--run-key", default="", help="The same key resumes the same run.  [default: from family, recipe, data and code]"
 )
+@click.option(
+    "--runner",
+    type=click.Choice(["subprocess", "docker"]),
+    default="subprocess",
+    show_default=True,
+    help="Where the steps run: here, or each in its image ('make images') without a network.",
+)
 @click.option("--fresh", is_flag=True, help="Start this run over, even if it ended or has checkpoints.")
 @root_option
 def run(  # noqa: PLR0917 - click passes by name
@@ -87,6 +95,7 @@ def run(  # noqa: PLR0917 - click passes by name
     every_window: bool,
     max_age_days: float | None,
     symbols: str,
+    tickers: str,
     asof: str,
     faults: str,
     dataset: str,
@@ -95,19 +104,23 @@ def run(  # noqa: PLR0917 - click passes by name
     context: str,
     options: str,
     run_key: str,
+    runner: Runner,
     fresh: bool,
     root: Workspace,
 ) -> None:
     """Run PIPELINE on this machine, start to finish.
 
     Called like a family, it trains: ingest, features, assemble, train, validate, promote. With '-scoring' after
-    it, the champion predicts: ingest, features, score.
+    it, the champion predicts: ingest, features, score. weekly-twin-retraining makes, judges and promotes a twin of
+    each stock, on the champion of the foundation.
     """
     asked = request(
         pipeline,
         root,
         source=source,
-        settings=Settings(recipe=recipe, overrides=overrides, every_window=every_window, max_age_days=max_age_days),
+        settings=Settings(
+            recipe=recipe, overrides=overrides, every_window=every_window, max_age_days=max_age_days, tickers=tickers
+        ),
         symbols=symbols,
         asof=asof,
         dataset=dataset,
@@ -120,4 +133,4 @@ def run(  # noqa: PLR0917 - click passes by name
     )
     if fresh:
         shutil.rmtree(asked.folder, ignore_errors=True)
-    carry_out(asked)
+    carry_out(asked, runner=runner)

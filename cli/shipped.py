@@ -8,13 +8,12 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.assemble.examples import examples_table, labelled
 from components.assemble.labellers import LABELLERS
 from components.core.family import Family
 from components.features import tables
-from components.features.market_tables import companion_tables
+from components.features.market_tables import companion_rows
 from components.features.materialize import write_features
 from components.market.bars import Interval
 from feature_repo.definitions import CONTEXT_VIEW, OPTIONS_VIEW, TECHNICAL_VIEW, UNITS
@@ -49,23 +48,12 @@ def forecasts(bars: pa.Table) -> pa.Table:
 
 def context(bars: pa.Table, beside: Mapping[str, pa.Table], *, interval: Interval) -> pa.Table:
     """Return the rows of ``context_v1``, with the market as ``symbol`` and the session as ``timestamp``."""
-    table = _companion(CONTEXT_VIEW, bars, beside, interval)
-    return table.rename_columns({"market": "symbol", "date": "timestamp"})
+    return companion_rows(CONTEXT_VIEW, bars, beside, interval=interval)
 
 
 def options(bars: pa.Table, beside: Mapping[str, pa.Table], *, interval: Interval) -> pa.Table:
     """Return the rows of ``options_v1``."""
-    return _companion(OPTIONS_VIEW, bars, beside, interval)
-
-
-def _companion(view: str, bars: pa.Table, beside: Mapping[str, pa.Table], interval: Interval) -> pa.Table:
-    """Return the rows of a view as the features step makes them of a snapshot's folder."""
-    with tempfile.TemporaryDirectory() as private:
-        folder = Path(private)
-        for name, table in beside.items():
-            pq.write_table(table, folder / name)
-        found = companion_tables(folder, tables.bar_panel(bars), interval)
-        return next(table for name, table in found if name == view)
+    return companion_rows(OPTIONS_VIEW, bars, beside, interval=interval)
 
 
 def features(bars: pa.Table, interval: Interval) -> pa.Table:
@@ -83,11 +71,11 @@ def training_rows(table: pa.Table, family: Family) -> pa.Table:
 
     A label that is made of features is there when those are: such a row is dated by its label's bar.
     """
-    data = family.recipe(family.default_recipe).data
+    recipe = family.recipe(family.default_recipe)
     with _written(table) as folder:
-        rows, _ = examples_table(folder, family, data)
+        rows, _ = examples_table(folder, family, recipe)
     if "now" in rows:
-        known = rows.groupby("symbol")["decision_time"].shift(-data.horizon)
+        known = rows.groupby("symbol")["decision_time"].shift(-recipe.data.horizon)
         rows = rows.assign(decision_time=known).dropna(subset=["decision_time"])
     return pa.Table.from_pandas(rows, preserve_index=False)
 

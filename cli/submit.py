@@ -6,6 +6,7 @@ import click
 
 from cli.options import server_options
 from components.core.errors import UsageError
+from pipelines import COMPILED
 from pipelines.local import StepFailedError
 from pipelines.remote import Address, Remote
 from pipelines.submit import SUCCEEDED, checkout_version, follow, publish, start, typed, version_name
@@ -46,3 +47,19 @@ def submit(  # noqa: PLR0917 - click passes by name
     state = follow(remote, run.run_id, on_state=_told, timeout_s=timeout_hours * 3600)
     if state != SUCCEEDED:
         raise StepFailedError(f"run {run.run_id} ended as {state}. The same command starts it anew", 1)
+
+
+@click.command()
+@click.argument("pipelines", nargs=-1)
+@click.option("--commit", default="", help="Commit that the versions are named after.  [default: the checkout's]")
+@server_options
+def upload(pipelines: tuple[str, ...], commit: str, address: Address) -> None:
+    """Upload PIPELINES, or all of them, to a Kubeflow Pipelines server as version <semver>-g<commit>; run none.
+
+    What is there already is left as it is. A token comes from KF_PIPELINES_TOKEN or, in a pod, from its volume.
+    """
+    remote = Remote(address)
+    version = version_name(commit) if commit else checkout_version()
+    for pipeline in pipelines or sorted(path.stem for path in COMPILED.glob("*.yaml")):
+        published = publish(remote, pipeline, version)
+        click.echo(f"{pipeline} {published.version}: version {published.version_id}")

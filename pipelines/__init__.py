@@ -4,3 +4,8 @@ from pathlib import Path
 
 COMPILED = Path(__file__).parent / "compiled"
 """The committed YAML of every pipeline."""
+
+RUNNER = "qf-runner"
+"""The service account that every run has on a cluster; ``manifests/base/accounts.yaml`` says what it may."""
+WEEKLY, TWIN = "weekly-twin-retraining", "twin"
+"""The pipeline that trains, judges and promotes a twin of each stock, and the family that they are of."""

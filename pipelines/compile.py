@@ -9,10 +9,11 @@ from typing import Any
 from kfp import compiler
 
 from components.core import family as families
-from pipelines import COMPILED
+from pipelines import COMPILED, TWIN, WEEKLY
 from pipelines.publishing import PUBLISHING, publishing_pipeline
 from pipelines.scoring import scoring_pipeline
 from pipelines.training import training_pipeline
+from pipelines.twins import weekly_pipeline
 
 
 def compiled() -> dict[str, str]:
@@ -32,6 +33,7 @@ def _pipelines() -> Iterator[tuple[str, Any]]:
         if family.outputs:
             yield family.scoring_pipeline, scoring_pipeline(family)
     yield PUBLISHING, publishing_pipeline
+    yield WEEKLY, weekly_pipeline(families.find(TWIN))
 
 
 def write() -> list[Path]:

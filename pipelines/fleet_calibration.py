@@ -2,7 +2,7 @@
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,9 +27,16 @@ MEMORY: Final = 0.9
 """Autocorrelation of what a twin says from day to day."""
 MARKET: Final = 0.25
 """Share of the common factor in the variance of a move: the twins of one market are not independent."""
+KINDS: Final[Mapping[str, int]] = {"noise": 0, "mixed": 1}
+"""The kinds of fleets, and the number by which each has draws of its own."""
 METHODS: Final[tuple[Method, ...]] = ("bh", "by")
 NAMES: Final = {"bh": "Benjamini-Hochberg", "by": "Benjamini-Yekutieli"}
 CONFIG: Final = JudgeConfig(bootstrap_samples=500)
+
+
+def draws(kind: str, seed: int) -> np.random.Generator:
+    """Return the random numbers of a fleet: two of one seed and different kinds have none in common."""
+    return np.random.default_rng([seed, KINDS[kind]])
 
 
 def fleet(rng: np.random.Generator, skilful: np.ndarray, *, num_times: int = NUM_TIMES) -> list[Twin]:
@@ -62,7 +69,7 @@ def fleet(rng: np.random.Generator, skilful: np.ndarray, *, num_times: int = NUM
 def judge_fleet(*, kind: str, seed: int, num_twins: int = NUM_TWINS, num_times: int = NUM_TIMES) -> Facts:
     """Return how many twins of one fleet were promoted, and how many of those have no skill."""
     before = time.process_time()
-    rng = np.random.default_rng([seed, len(kind)])
+    rng = draws(kind, seed)
     share = rng.uniform(*SKILFUL) if kind == "mixed" else 0.0
     skilful = rng.permutation(num_twins) < round(share * num_twins)
     facts: Facts = {"kind": kind, "seed": seed, "skilful": int(skilful.sum())}
@@ -84,7 +91,7 @@ def calibrate(
     identity = digest_of(["fleet", seed, code_digest()])
     jobs = {
         f"{kind}-{number:05d}": {"kind": kind, "seed": seed + number}
-        for number in range(num_markets) for kind in ("noise", "mixed")
+        for number in range(num_markets) for kind in KINDS
     }  # fmt: skip
     study = Study(out / f"fleet-{identity[:12]}", judge_fleet, jobs)
     found = table_of(carry_out(study, num_processes=num_processes, on_done=on_done))
@@ -94,7 +101,7 @@ def calibrate(
 
 def table_of(results: Sequence[Facts]) -> Calibration:
     """Return the table of the results: any promotion from noise, false discoveries of mixed fleets, power."""
-    noise, mixed = ([item for item in results if item["kind"] == kind] for kind in ("noise", "mixed"))
+    noise, mixed = ([item for item in results if item["kind"] == kind] for kind in KINDS)
     rows = [
         row
         for method in METHODS

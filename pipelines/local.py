@@ -15,14 +15,18 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
-from components.core.errors import InterruptedRunError, QuantfoundryError
+import yaml
+
+from components.core.errors import RESUMABLE, InterruptedRunError, QuantfoundryError
 from components.core.files import file_lock, read_json, write_json
 from components.core.run_context import PARENT
 from pipelines.request import RunRequest
 
 Event = dict[str, Any]
+Runner = Literal["subprocess", "docker"]
+"""Whether the steps of a run are processes of this environment, or containers of their images."""
 GRACE_S = 30.0
 """How long a step may take to save after it was asked to stop."""
 POLL_S = 0.1
@@ -97,24 +101,43 @@ def _interruptible() -> Generator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def execute(request: RunRequest, package: Path, on_event: Callable[[Event], None]) -> None:
+@contextlib.contextmanager
+def _contained(request: RunRequest, package: Path, runner: Runner) -> Generator[None]:
+    """Check the images of the steps first; leave no container behind, nor one that an earlier run left."""
+    if runner != "docker":
+        yield
+        return
+    from pipelines import containers  # noqa: PLC0415 - imports kfp and docker, which most runs do not want here
+
+    containers.check(package)
+    containers.clear(request.run_key)
+    try:
+        yield
+    finally:
+        containers.clear(request.run_key)
+
+
+def execute(
+    request: RunRequest, package: Path, on_event: Callable[[Event], None], *, runner: Runner = "subprocess"
+) -> None:
     """Run ``package`` to its end; every progress event of a step goes to ``on_event``.
 
     Raises:
         BusyError: If this run key is being run already.
+        EnvironmentMissingError: If its steps shall run in containers, and there is no engine or no fresh image.
         InterruptedRunError: If a signal stopped it; the same request resumes.
         StepFailedError: If a step ended with an error.
     """
     folder = request.folder
     folder.mkdir(parents=True, exist_ok=True)
-    with file_lock(folder / "run.lock", f"run {request.run_key}"):
+    with file_lock(folder / "run.lock", f"run {request.run_key}"), _contained(request, package, runner):
         for name in ("error.json", RESULT):
             (folder / name).unlink(missing_ok=True)
         shutil.rmtree(folder / "artifacts", ignore_errors=True)
         events = folder / "progress.jsonl"
         events.write_text("", encoding="utf-8")
         write_json(folder / "request.json", {"family": request.family.name, "arguments": request.arguments})
-        command = [sys.executable, "-m", "pipelines.local_child", str(package), str(folder)]
+        command = [sys.executable, "-m", "pipelines.local_child", str(package), str(folder), runner]
         (folder / "logs").mkdir(exist_ok=True)
         with (
             (folder / "logs" / "pipeline.log").open("ab") as log,
@@ -136,6 +159,7 @@ def execute(request: RunRequest, package: Path, on_event: Callable[[Event], None
         if interrupted():
             raise InterruptedRunError(f"interrupted. The same command resumes run {request.run_key}")
         _raise_failure(folder, child.returncode)
+        require_steps(folder, package)
         write_json(folder / RESULT, {name: read_json(folder / f"{name}.json") for name in _steps(folder)})
 
 
@@ -143,6 +167,19 @@ def _steps(folder: Path) -> list[str]:
     lines = (folder / "progress.jsonl").read_text(encoding="utf-8").splitlines()
     events = [json.loads(line) for line in lines]
     return [event["step"] for event in events if event.get("event") == "finished"]
+
+
+def require_steps(folder: Path, package: Path) -> None:
+    """Believe no exit code alone: the runner takes a container that is gone before it looks for a success.
+
+    Raises:
+        StepFailedError: If fewer steps said that they finished than the pipeline has.
+    """
+    spec = next(yaml.safe_load_all(package.read_text(encoding="utf-8")))
+    done, tasks = _steps(folder), spec["root"]["dag"]["tasks"]
+    if len(done) < len(tasks):
+        told = f"of {len(tasks)} steps only {len(done)} said that they finished: {', '.join(done)}"
+        raise StepFailedError(f"{told}. The same command resumes the run", RESUMABLE)
 
 
 def _raise_failure(folder: Path, code: int) -> None:

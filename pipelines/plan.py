@@ -5,6 +5,7 @@ lets it run; storage, network and Kubeflow's own pods are not in it. Whatever ha
 """
 # pyright: reportUnknownVariableType=false
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pydantic import Field
 
 from components.core.config import Config
 from components.core.errors import EnvironmentMissingError, OverBudgetError, PlanError
+from components.core.family import GPU_TYPE, Resources
 from components.core.strict_yaml import load_file
 
 PRICES: Final = Path(__file__).parent / "prices.yaml"
@@ -126,15 +128,18 @@ def plan(path: Path, prices: Prices) -> Plan:
     spec, platform = documents[0], documents[1] if len(documents) > 1 else {}
     placed = platform.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
     steps: list[Step] = []
-    for name, label in _tasks(spec, spec["root"]["dag"], where=path.name):
+    for name, label, task in _tasks(spec, spec["root"]["dag"], where=path.name):
         container = spec["deploymentSpec"]["executors"][label].get("container", {})
         resources, placing = container.get("resources", {}), placed.get(label, {})
-        steps.append(_step(name, resources, placing, prices, where=f"{path.name}: {name}"))
+        where = f"{path.name}: {name}"
+        steps.append(_step(name, resources, placing, prices, where=where))
+        if (job := task.get("inputs", {}).get("parameters", {}).get("resources")) is not None:
+            steps.append(_job(f"{name}: its job", job, prices, where=where))
     return Plan(pipeline=spec["pipelineInfo"]["name"], prices=prices, steps=tuple(steps))
 
 
-def _tasks(spec: dict[str, Any], graph: dict[str, Any], *, where: str) -> Iterator[tuple[str, str]]:
-    """Yield the name and the executor of each task, those before it first, sub-pipelines opened."""
+def _tasks(spec: dict[str, Any], graph: dict[str, Any], *, where: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield the name, the executor and the wiring of each task, those before it first, sub-pipelines opened."""
     tasks: dict[str, dict[str, Any]] = graph["tasks"]
     order = TopologicalSorter({name: task.get("dependentTasks", []) for name, task in tasks.items()})
     for name in order.static_order():
@@ -145,7 +150,7 @@ def _tasks(spec: dict[str, Any], graph: dict[str, Any], *, where: str) -> Iterat
         if "dag" in component:
             yield from _tasks(spec, component["dag"], where=f"{where}: {name}")
         else:
-            yield name, component["executorLabel"]
+            yield name, component["executorLabel"], task
 
 
 def _step(name: str, resources: dict[str, Any], placed: dict[str, Any], prices: Prices, *, where: str) -> Step:
@@ -168,6 +173,21 @@ def _step(name: str, resources: dict[str, Any], placed: dict[str, Any], prices: 
         most_hours=most_hours,
         most_cost=most_hours * per_hour,
     )
+
+
+def _job(name: str, given: dict[str, Any], prices: Prices, *, where: str) -> Step:
+    """Return what the training job that a step starts asks for, on all its hosts together."""
+    try:
+        wanted = Resources(**json.loads(given["runtimeValue"]["constant"]))
+    except (LookupError, TypeError, ValueError):
+        raise PlanError(f"{where}: what its job asks for is not written out, so its cost has no bound") from None
+    amounts: dict[str, Any] = {
+        "resourceCpuLimit": f"{quantity(wanted.cpu, where=where) * wanted.nodes:f}",
+        "resourceMemoryLimit": f"{quantity(wanted.memory, where=where) * wanted.nodes:f}",
+    }
+    if wanted.gpus:
+        amounts["accelerator"] = {"resourceType": GPU_TYPE, "resourceCount": str(wanted.gpus * wanted.nodes)}
+    return _step(name, amounts, {"activeDeadlineSeconds": str(wanted.timeout_s)}, prices, where=f"{where}: its job")
 
 
 def _gpus(accelerator: dict[str, Any], where: str) -> tuple[str, int]:

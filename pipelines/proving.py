@@ -17,7 +17,7 @@ from components.core.files import read_json
 from components.core.recipe import RecipeConfig
 from components.core.run_context import open_run
 from components.core.verdict import VERDICT, Verdict, read_verified
-from components.core.workspace import SIGNING_KEY, VERIFY_KEY, Workspace, public_path
+from components.core.workspace import SIGNING_KEY, TRACKING_URI, VERIFY_KEY, Workspace, public_path
 from components.features.materialize import features_of
 from components.features.tables import Tables, feature_tables
 from components.ingest import MAX_RESTATED
@@ -77,14 +77,23 @@ class Ground:
 
 
 def prepare(
-    ground: Ground, family: Family, recipe: RecipeConfig, source: str, *, tables: Tables = feature_tables
+    ground: Ground,
+    family: Family,
+    recipe: RecipeConfig,
+    source: str,
+    *,
+    symbols: str = "",
+    asof: str = "",
+    faults: str = "refuse",
+    tables: Tables = feature_tables,
 ) -> None:
     """Write the examples of a market: ingest, features, assemble. ``tables`` makes the features of its bars."""
     run = {"root": str(ground.root), "run_key": RUN_KEY}
     with steps_in(ground):
         ingest(
-            source, symbols="", asof="", dataset=ground.dataset, faults="refuse", layout="", max_restated=MAX_RESTATED,
-            context="", options="", out=str(ground.snapshot), quality=str(ground.folder / "quality.html"), **run,
+            source, symbols=symbols, asof=asof, dataset=ground.dataset, faults=faults, layout="",
+            max_restated=MAX_RESTATED, context="", options="", out=str(ground.snapshot),
+            quality=str(ground.folder / "quality.html"), **run,
         )  # fmt: skip
         features_of(ground.snapshot, ground.features, tables=tables)
         assemble(str(ground.features), family.name, recipe.canonical(), out=str(ground.examples), **run)
@@ -165,10 +174,10 @@ def steps_in(ground: Ground) -> Generator[None]:
 
 @contextlib.contextmanager
 def _keys_in(settings: Path) -> Generator[None]:
-    """Keep keys in ``settings`` until the block ends."""
+    """Keep keys in ``settings``, and the record with the rest, until the block ends."""
     before = dict(os.environ)
     os.environ["XDG_CONFIG_HOME"] = str(settings)
-    for name in (SIGNING_KEY, VERIFY_KEY):
+    for name in (SIGNING_KEY, VERIFY_KEY, TRACKING_URI):
         os.environ.pop(name, None)
     try:
         yield

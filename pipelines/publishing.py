@@ -6,7 +6,7 @@ from kfp import dsl
 
 from components.publish import BUCKET, FAMILIES, REGION
 from components.publish.component import publish
-from components.wiring import SMALL, place
+from components.wiring import SMALL, may_use_object_store, may_verify, place
 
 PUBLISHING = "publish-models"
 
@@ -32,3 +32,5 @@ def publishing_pipeline(  # noqa: PLR0917 - these are the fields of the run form
         root=root,
     )
     place(released, SMALL, cached=False)
+    may_verify(released)
+    may_use_object_store(released)

@@ -14,6 +14,7 @@ from typing import Any, Final
 import kfp_server_api
 
 from components.core.errors import UsageError
+from pipelines import RUNNER
 from pipelines.remote import Remote
 from pipelines.schedules import Schedule
 from pipelines.submit import ENDED, content_mark, publish
@@ -105,6 +106,7 @@ def differences(remote: Remote, pipeline: str, schedule: Schedule, item: Any) ->
         "runs at once": (str(item.max_concurrency), str(MAX_CONCURRENCY)),
         "no catch-up": (bool(item.no_catchup), True),
         "status": (item.status, ENABLED),
+        "service account": (item.service_account, RUNNER),
         "pipeline": (version and version.description, content_mark(pipeline)),
     }
     return [f"{name}: is {held!r}, should be {wanted!r}" for name, (held, wanted) in pairs.items() if held != wanted]
@@ -144,6 +146,7 @@ def _make(remote: Remote, pipeline: str, schedule: Schedule, version: str) -> No
         display_name=pipeline,
         experiment_id=experiment_id,
         pipeline_version_reference=published.reference(),
+        service_account=RUNNER,
         runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=arguments_of(pipeline, schedule)),
         max_concurrency=str(MAX_CONCURRENCY),
         no_catchup=True,

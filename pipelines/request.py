@@ -12,10 +12,11 @@ from components.core.code import code_digest
 from components.core.errors import DataError, UsageError
 from components.core.family import Family
 from components.core.files import digest_of, sha256_of
-from components.core.registry import history
+from components.core.registry import history, required
 from components.core.workspace import Workspace, slug
 from components.ingest import MAX_RESTATED
 from components.serving import MAX_AGE_DAYS
+from pipelines import TWIN, WEEKLY
 
 DATA_ENDINGS = (".parquet", ".csv")
 
@@ -31,6 +32,8 @@ class Settings:
     """Predict every window of the source, not only each symbol's newest."""
     max_age_days: float | None = None
     """Age from which a champion is not asked; 0 is no limit, None the default."""
+    tickers: str = ""
+    """Of the weekly pipeline: stocks that get a twin, separated by commas; empty is all of the source."""
 
 
 @dataclass(frozen=True)
@@ -93,17 +96,44 @@ def dataset_of(source: str) -> str:
 
 def _own(family: Family, pipeline: str, settings: Settings) -> dict[str, Any]:
     """Return the parameters that only this kind of pipeline has."""
+    if settings.tickers and pipeline != WEEKLY:
+        raise UsageError(f"{pipeline}: makes no twins. Leave --tickers out, or ask {WEEKLY}")
     if pipeline != family.scoring_pipeline:
         if settings.every_window or settings.max_age_days is not None:
             raise UsageError(f"{pipeline}: trains, and has no windows to score. Ask {family.scoring_pipeline}")
         recipe = family.recipe(settings.recipe or family.default_recipe, tuple(settings.overrides))
-        return {"recipe": recipe.canonical()}
+        return {"recipe": recipe.canonical(), **({"tickers": settings.tickers} if pipeline == WEEKLY else {})}
     if not family.outputs:
         raise UsageError(f"{pipeline}: {family.pipeline} declares no outputs to score. Add them to its Family")
     if settings.recipe or settings.overrides:
         raise UsageError(f"{pipeline}: asks the champion, which has its recipe. Leave --recipe and --set out")
     max_age_days = MAX_AGE_DAYS if settings.max_age_days is None else settings.max_age_days
     return {"every_window": settings.every_window, "max_age_days": max_age_days}
+
+
+def _asked_of(pipeline: str) -> tuple[Family, str]:
+    """Return the family of a pipeline, and its full name; '-' and '_' are the same.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    if pipeline.replace("_", "-") == WEEKLY:
+        return families.find(TWIN), WEEKLY
+    family = families.find(pipeline.removesuffix(families.SCORING))
+    return family, family.scoring_pipeline if pipeline.endswith(families.SCORING) else family.pipeline
+
+
+def _stands_on(family: Family, workspace: Workspace, arguments: dict[str, Any]) -> list[str]:
+    """Return the digest of the champion that a family starts from, if its recipe names no other.
+
+    Raises:
+        ArtifactError: If there is none.
+    """
+    if not family.starts_from or getattr(
+        family.config.parse_json(arguments["recipe"], name="recipe"), family.starts_from
+    ):
+        return []
+    return [required(workspace, family.starts_from, arguments["dataset"]).digest]
 
 
 def request(
@@ -131,8 +161,7 @@ def request(
     Raises:
         QuantfoundryError: If there is no such pipeline, the recipe does not validate, or the source does not exist.
     """
-    family = families.find(pipeline.removesuffix(families.SCORING))
-    pipeline = family.scoring_pipeline if pipeline.endswith(families.SCORING) else family.pipeline
+    family, pipeline = _asked_of(pipeline)
     place = located(source)
     beside = {name: located(text) if text else "" for name, text in (("context", context), ("options", options))}
     arguments: dict[str, Any] = {
@@ -152,6 +181,8 @@ def request(
     if pipeline == family.scoring_pipeline:
         champion = history(workspace, family.name, arguments["dataset"]).champion
         contents += [today, champion.bundle if champion else ""]
+    else:
+        contents += _stands_on(family, workspace, arguments)
     identity = digest_of([pipeline, arguments, contents, code_digest()])
     key = slug(run_key, what="run key") if run_key else f"{pipeline}-{arguments['dataset']}-{identity[:10]}"[:80]
     return RunRequest(pipeline, family, workspace, key, {**arguments, "run_key": key})

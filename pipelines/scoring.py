@@ -16,7 +16,7 @@ from components.ingest import MAX_RESTATED
 from components.ingest.component import ingest
 from components.score.component import score
 from components.serving import MAX_AGE_DAYS
-from components.wiring import SMALL, place
+from components.wiring import SMALL, may_fetch, may_use_features, place
 from pipelines.training import DEFAULT_SOURCE
 
 
@@ -54,8 +54,10 @@ def scoring_pipeline(family: Family) -> Any:
             **run,
         )
         place(bars, SMALL, cached=False)
+        may_fetch(bars)
         table = features(snapshot=bars.outputs["snapshot"], **run)
         place(table, SMALL, cached=False)
+        may_use_features(table)
         said = score(
             features=table.outputs["features"],
             family=name,
@@ -65,5 +67,6 @@ def scoring_pipeline(family: Family) -> Any:
             **run,
         )
         place(said, SMALL, cached=False)
+        may_use_features(said)
 
     return line

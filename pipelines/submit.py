@@ -17,6 +17,7 @@ from components.core.address import refuse_credentials
 from components.core.clock import Clock, system_clock
 from components.core.errors import ServerUnreachableError, UsageError
 from components.core.files import digest_of, sha256_of
+from pipelines import RUNNER
 from pipelines.remote import Remote
 from pipelines.schedules import compiled_file, mismatches, parameters
 
@@ -178,6 +179,7 @@ def start(remote: Remote, published: Published, arguments: Mapping[str, Any]) ->
         display_name=key,
         experiment_id=experiment_id,
         pipeline_version_reference=published.reference(),
+        service_account=RUNNER,
         runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters={**arguments, "run_key": key}),
     )
     return remote.ensure(going, remote.runs.run_service_create_run, body)

@@ -6,19 +6,30 @@ step itself refuses a model that did not pass.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
 
+from dataclasses import asdict
 from typing import Any
 
 from kfp import dsl
 
 from components.assemble.component import assemble
 from components.core.family import Family
+from components.core.files import canonical_json
 from components.features.component import features
 from components.ingest import MAX_RESTATED
 from components.ingest.component import ingest
 from components.promote.component import promote
-from components.train.component import train
+from components.train.component import launch, train
 from components.validate.component import validate
-from components.wiring import SMALL, place
+from components.wiring import (
+    GPU,
+    SMALL,
+    may_fetch,
+    may_register,
+    may_sign,
+    may_use_features,
+    place,
+    place_supervisor,
+)
 
 DEFAULT_SOURCE = "synthetic://planted"
 
@@ -57,17 +68,27 @@ def training_pipeline(family: Family) -> Any:
             **run,
         )
         place(bars, SMALL, cached=False)
+        may_fetch(bars)
         table = features(snapshot=bars.outputs["snapshot"], **run)
         place(table, SMALL, cached=False)
+        may_use_features(table)
         rows = assemble(features=table.outputs["features"], family=name, recipe=recipe, **run)
         place(rows, SMALL, cached=False)
         examples = rows.outputs["examples"]
-        model = train(examples=examples, family=name, recipe=recipe, **run)
-        place(model, family.resources, cached=False)
-        bundle = model.outputs["bundle"]
+        bundle = _training(family, examples=examples, family=name, recipe=recipe, **run).outputs["bundle"]
         judged = validate(bundle=bundle, examples=examples, family=name, recipe=recipe, dataset=dataset, **run)
         place(judged, SMALL, cached=False)
+        may_sign(judged)
         entered = promote(bundle=bundle, verdict=judged.outputs["verdict"], family=name, dataset=dataset, **run)
         place(entered, SMALL, cached=False)
+        may_register(entered)
 
     return line
+
+
+def _training(declared: Family, **given: Any) -> dsl.PipelineTask:
+    """Return the step that trains, or the one that lets a job of its own train: where hosts are many, or taken away."""
+    wanted = declared.resources
+    if not wanted.launched:
+        return place(train(**given), wanted, cached=False)
+    return place_supervisor(launch(**given, image=GPU, resources=canonical_json(asdict(wanted))), wanted)

@@ -8,7 +8,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from components.core.workspace import SIGNING_KEY, VERIFY_KEY
+from components.core.workspace import SIGNING_KEY, TRACKING_URI, VERIFY_KEY
+from images.engine import startable
 
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
@@ -18,7 +19,7 @@ SHARED_DATA = TOP.parent / "shared" / "data"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Collect tests on real data, on a GPU, as root and with servers only where these are to be found."""
+    """Collect what wants real data, a GPU, root, an engine for containers or servers only where there is one."""
     absent: set[str] = set()
     if not SHARED_DATA.is_dir():
         absent.add("realdata")
@@ -28,6 +29,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         absent.add("gpu")
     if os.geteuid() != 0:
         absent.add("root")
+    if not startable():
+        absent.add("docker")
     kept = [item for item in items if not any(item.get_closest_marker(name) for name in absent)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
@@ -35,10 +38,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the keys of this session's verdicts out of the settings of the person who runs it."""
+    """Keep this session's keys and records out of the settings of the person who runs it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
-        for name in (SIGNING_KEY, VERIFY_KEY):
+        for name in (SIGNING_KEY, VERIFY_KEY, TRACKING_URI):
             patch.delenv(name, raising=False)
         yield
 

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from components.core import bundle as bundles
+from components.core import family as families
 from components.core.bundle import Bundle
 from components.core.files import digest_of
-from components.core.judge import CHAMPION_METRICS, GateConfig, JudgeConfig
+from components.core.judge import CHAMPION_METRICS, SERVED_METRICS, GateConfig, JudgeConfig
 from components.core.lineage import EXAMPLES
 from components.core.registry import ModelHistory
 from components.core.verdict import VERDICT, GateResult, Verdict, write
@@ -35,7 +36,9 @@ def make_verdict(bundle: Bundle, dataset: str, before: ModelHistory | None = Non
     """Return a pass by the family's own judge, given after ``before``; ``changes`` replaces fields."""
     champion = before.champion if before else None
     judge: JudgeConfig = changes.get("judge", demanded(str(bundle.manifest["family"])))
-    gates = [gate for gate in judge.gates if champion or gate.metric not in CHAMPION_METRICS]
+    serves = bool(families.find(str(bundle.manifest["family"])).outputs)
+    left_out = (CHAMPION_METRICS if not champion else frozenset()) | (SERVED_METRICS if not serves else frozenset())
+    gates = [gate for gate in judge.gates if gate.metric not in left_out]
     fields: dict[str, Any] = {
         "verdict": "pass", "reason": "because", "gates": tuple(answer(gate) for gate in gates),
         "metrics": {}, "family": bundle.manifest["family"], "dataset": dataset, "bundle_digest": bundle.digest,

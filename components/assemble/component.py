@@ -21,3 +21,20 @@ def assemble(
 
     facts = assemble(features.path, family, recipe, out=examples.path, root=root, run_key=run_key)
     examples.metadata.update(facts)
+
+
+@step(image=CPU)
+def assemble_stocks(
+    features: dsl.Input[dsl.Dataset],
+    family: str,
+    recipe: str,
+    tickers: str,
+    run_key: str,
+    root: str,
+    examples: dsl.Output[dsl.Dataset],
+):
+    """Join features point in time with labels, for each stock by itself; time is cut once for all."""
+    from components.assemble.stocks import assemble_stocks
+
+    facts = assemble_stocks(features.path, family, recipe, tickers, out=examples.path, root=root, run_key=run_key)
+    examples.metadata.update(facts)

@@ -3,6 +3,7 @@
 # pyright: reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from components.core.errors import ArtifactError, DataError
 from components.core.family import Family
 from components.core.files import fresh_folder, read_json, sha256_of, write_json
 from components.core.lineage import FEATURES, carry
-from components.core.recipe import HOLDOUT, DataConfig
+from components.core.recipe import HOLDOUT, DataConfig, RecipeConfig
 from components.core.run_context import open_run
+from components.market.columns import FORECAST_SOURCE
 from components.market.context import MARKET
 from components.market.examples_manifest import SEALED, TABLE, examples_digest
 from components.market.splits import chronological
-from feature_repo.definitions import CONTEXT_VIEW, OPTIONS_VIEW
+from feature_repo.definitions import CONTEXT_VIEW, FORECASTS_VIEW, OPTIONS_VIEW
 from feature_repo.place import Place
 from feature_repo.store import apply, open_store, point_in_time
 
@@ -36,18 +38,18 @@ _REMEDY = {
 }
 
 
-def read_manifest(folder: Path, member: Family) -> dict[str, Any]:
+def read_manifest(folder: Path, member: Family, recipe: RecipeConfig) -> dict[str, Any]:
     """Return the manifest of the features, whose files were checked against it.
 
     Raises:
         ArtifactError: If a file differs from the manifest.
-        DataError: If a view that the family reads was not filled.
+        DataError: If a view that the recipe reads was not filled.
     """
     manifest = read_json(folder / "manifest.json")
     for name, digest in manifest["files"].items():
         if sha256_of(folder / name) != digest:
             raise ArtifactError(f"{folder / name}: sha256 differs from the manifest. Run the features step again")
-    for view in member.columns:
+    for view in member.reads(recipe):
         if f"{view}.parquet" not in manifest["files"]:
             raise DataError(
                 f"no rows of {view}, which {member.name} reads",
@@ -96,14 +98,15 @@ def zone_of(timestamps: npt.NDArray[np.datetime64], data: DataConfig) -> npt.NDA
     return zones[slot]
 
 
-def examples_table(folder: Path, member: Family, data: DataConfig) -> tuple[pd.DataFrame, dict[str, Any]]:
+def examples_table(folder: Path, member: Family, recipe: RecipeConfig) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the examples of a family and the manifest of the features behind them.
 
     Raises:
-        DataError: If a view that the family reads was not filled, or no row is left after its warm-up.
+        DataError: If a view that the recipe reads was not filled, or no row is left after its warm-up.
     """
-    manifest, labeller = read_manifest(folder, member), labeller_of(member)
-    columns = [column for names in member.columns.values() for column in names]
+    manifest, labeller, data = read_manifest(folder, member, recipe), labeller_of(member), recipe.data
+    needed, columns = columns_of(member.columns), columns_of(member.reads(recipe))
+    wanted = service_of(member, recipe)
     with tempfile.TemporaryDirectory() as private:
         # A registry of this step's own: what another run registers meanwhile cannot change these rows.
         place = Place.embedded(Path(private))
@@ -112,11 +115,11 @@ def examples_table(folder: Path, member: Family, data: DataConfig) -> tuple[pd.D
         spine = labelled(decisions(folder, member, labeller), labeller, data.horizon)
         labels = list(spine.columns[3:])
         spine = spine.assign(market=MARKET)
-        joined = point_in_time(store, member.feature_service, spine).to_pandas()
-    kept = joined[np.isfinite(joined[columns].to_numpy()).all(axis=1)]
+        joined = point_in_time(store, wanted, spine).to_pandas()
+    kept = joined[np.isfinite(joined[needed].to_numpy()).all(axis=1)]
     if kept.empty:
         raise DataError(
-            f"{len(joined)} rows, none with all of {len(columns)} features",
+            f"{len(joined)} rows, none with all of {len(needed)} features",
             file=str(manifest["source"]),
             remedy="The longest indicator needs 200 bars of history: give longer series, of every companion too",
         )
@@ -128,6 +131,18 @@ def examples_table(folder: Path, member: Family, data: DataConfig) -> tuple[pd.D
     return examples.sort_values(["symbol", "timestamp"], ignore_index=True), manifest
 
 
+def columns_of(views: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the columns of all views, in their order."""
+    return [column for names in views.values() for column in names]
+
+
+def service_of(member: Family, recipe: RecipeConfig) -> str | list[str]:
+    """Return what is asked of the feature store: the family's service, or each column where a view is added to it."""
+    if not recipe.views:
+        return member.feature_service
+    return [f"{view}:{column}" for view, columns in member.reads(recipe).items() for column in columns]
+
+
 def left_out(folder: Path, member: Family, examples: pd.DataFrame) -> list[str]:
     """Return the symbols that have features and yet no example: of those that come short, somebody must hear."""
     view = labeller_of(member).view
@@ -136,9 +151,9 @@ def left_out(folder: Path, member: Family, examples: pd.DataFrame) -> list[str]:
     return sorted(set(names) - set(examples["symbol"]))
 
 
-def describe(examples: pd.DataFrame, member: Family, data: DataConfig, source: dict[str, Any]) -> dict[str, Any]:
+def describe(examples: pd.DataFrame, member: Family, recipe: RecipeConfig, source: dict[str, Any]) -> dict[str, Any]:
     """Return the manifest of the examples, without the digests of its files."""
-    times = np.unique(examples["timestamp"].to_numpy())
+    data, times = recipe.data, np.unique(examples["timestamp"].to_numpy())
     span_s = float((times[-1] - times[0]) / np.timedelta64(1, "s")) if len(times) > 1 else SECONDS_PER_YEAR
     zones = {
         str(zone): {
@@ -151,8 +166,8 @@ def describe(examples: pd.DataFrame, member: Family, data: DataConfig, source: d
     }
     return {
         "family": member.name,
-        "service": member.feature_service,
-        "columns": [column for names in member.columns.values() for column in names],
+        "service": "+".join([member.feature_service, *recipe.views]),
+        "columns": columns_of(member.reads(recipe)),
         "dataset": source["dataset"],
         "source": source["source"],
         "interval": source["interval"],
@@ -168,7 +183,9 @@ def describe(examples: pd.DataFrame, member: Family, data: DataConfig, source: d
         "purge": "windows and labels lie inside one zone; before the holdout, returns too",
         "lookahead": source.get("lookahead"),
         "zones": zones,
+        **({"optional": columns_of({view: member.optional[view] for view in recipe.views})} if recipe.views else {}),
         **labeller_of(member).facts,
+        **({"forecast_source": FORECAST_SOURCE} if FORECASTS_VIEW in member.columns else {}),
     }
 
 
@@ -182,7 +199,7 @@ def blinded(examples: pd.DataFrame, horizon: int) -> pd.DataFrame:
         return examples
     _, slot = np.unique(examples["timestamp"].to_numpy(), return_inverse=True)
     near = ~sealed & (slot >= slot[sealed].min() - horizon - 1)
-    outcomes = [name for name in ("label", "forward_return") if name in examples]
+    outcomes = [name for name in ("label", "move", "forward_return") if name in examples]
     return examples.assign(**{name: examples[name].where(~near) for name in outcomes})
 
 
@@ -198,23 +215,29 @@ def write_tables(folder: Path, examples: pd.DataFrame) -> dict[str, str]:
     return files
 
 
+def write_examples(folder: Path, examples: pd.DataFrame, manifest: dict[str, Any], features: Path) -> dict[str, Any]:
+    """Write the examples, their manifest and those of what they were made of; return the manifest, with its digest."""
+    manifest = {**manifest, "files": write_tables(folder, blinded(examples, manifest["horizon"]))}
+    manifest["digest"] = examples_digest(manifest)
+    write_json(folder / "manifest.json", manifest)
+    carry(features, FEATURES, folder)
+    return manifest
+
+
 def assemble(features: str, family: str, recipe: str, *, out: str, root: str, run_key: str) -> dict[str, Any]:
     """Write the examples to ``out`` and return their facts."""
     with open_run("assemble", root=root, run_key=run_key) as run:
         member = families.find(family)
         config = member.config.parse_json(recipe, name="recipe")
-        examples, source = examples_table(Path(features), member, config.data)
-        manifest = describe(examples, member, config.data, source)
+        examples, source = examples_table(Path(features), member, config)
+        manifest = describe(examples, member, config, source)
         if absent := left_out(Path(features), member, examples):
             run.log.warning(
                 "no example of %s: no row has all of %s. Give longer histories, or leave them out with --symbols",
                 ", ".join(absent), ", ".join(member.columns),
             )  # fmt: skip
         with fresh_folder(Path(out)) as folder:
-            manifest["files"] = write_tables(folder, blinded(examples, config.data.horizon))
-            manifest["digest"] = examples_digest(manifest)
-            write_json(folder / "manifest.json", manifest)
-            carry(Path(features), FEATURES, folder)
+            manifest = write_examples(folder, examples, manifest, Path(features))
         facts = {key: manifest[key] for key in ("digest", "rows", "service", "zones")}
         run.record(**facts, columns=len(manifest["columns"]), num_symbols=len(manifest["symbols"]))
         return {"digest": manifest["digest"], "rows": manifest["rows"], "service": manifest["service"]}

@@ -9,9 +9,12 @@ import numpy.typing as npt
 
 from components.core.errors import UsageError
 from components.core.family import Family
-from components.market.columns import CONTEXT, REGIMES, RETURNS
+from components.market.actions import ACTION_LABELLER, actions
+from components.market.columns import ACTIONS, CONTEXT, REGIMES, RETURNS
 from components.market.health import HEALTH_LABELLER, known_scores
 from components.market.labels import ahead, next_direction, next_open_return
+from components.market.moves import INPUTS as MOVE_INPUTS
+from components.market.moves import MOVE_LABELLER, moves, past_volatility
 from components.market.regimes import LABELLER as REGIME_LABELLER
 from components.market.regimes import NO_REGIME, regime_labels
 from feature_repo.definitions import CONTEXT_VIEW, RETURNS_VIEW, TECHNICAL_VIEW
@@ -50,10 +53,24 @@ def _health(returns: Floats, horizon: int) -> Mapping[str, Floats]:
     return {"label": ahead(now, horizon), "now": now}
 
 
+def _moves(returns: Floats, horizon: int) -> Mapping[str, Floats]:
+    move = moves(returns[..., 0], horizon)[..., -1]
+    return {"label": move, "now": past_volatility(returns[..., 1], returns[..., 2])}
+
+
+def _action(prices: Floats, horizon: int) -> Mapping[str, Floats]:
+    label, now, move = actions(prices[..., 1], horizon)
+    return {"label": label, "now": now, "move": move, "forward_return": next_open_return(prices[..., 0])}
+
+
 LABELLERS: Final[Mapping[str, Labeller]] = {
     "direction": Labeller(TECHNICAL_VIEW, ("open", "close"), _direction),
     "regime": Labeller(CONTEXT_VIEW, CONTEXT, _regime, {"labeller": REGIME_LABELLER, "classes": list(REGIMES)}),
     "health": Labeller(RETURNS_VIEW, RETURNS, _health, {"labeller": HEALTH_LABELLER}),
+    "moves": Labeller(RETURNS_VIEW, MOVE_INPUTS, _moves, {"labeller": MOVE_LABELLER, "label_unit": "log return"}),
+    "action": Labeller(
+        TECHNICAL_VIEW, ("open", "close"), _action, {"labeller": ACTION_LABELLER, "classes": list(ACTIONS)}
+    ),
 }
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from components.core.files import digest_of, sha256_of
 
+CODE_LABEL = "quantfoundry.code"
+"""The label by which a container image says which code it holds."""
 FOLDERS = ("components", "feature_repo", "pipelines")
 
 

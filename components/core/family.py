@@ -3,7 +3,7 @@
 import importlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
@@ -12,11 +12,16 @@ from typing import Literal, cast
 from components.core.config import with_overrides
 from components.core.errors import RecipeError, UsageError
 from components.core.recipe import RecipeConfig
+from components.core.search import Range, Space
 from components.core.strict_yaml import load, load_file
 
 FAMILIES = "components.families"
 SCORING = "-scoring"
 """End of the name of a pipeline that predicts; without it, one that trains."""
+GPU_TYPE = "nvidia.com/gpu"
+"""The device that a training asks for, by the name that Kubernetes gives it."""
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+"""The label by which Kueue knows the queue of a pod or a job."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -29,11 +34,22 @@ class Resources:
     memory: str
     """Memory, in Kubernetes notation, such as ``"16Gi"``."""
     gpus: int = 0
-    """Whole devices of type ``nvidia.com/gpu``."""
+    """Whole devices of ``GPU_TYPE``."""
     shared_memory: str = "2Gi"
     """Size of the memory-backed ``/dev/shm``."""
     timeout_s: int = 6 * 3600
-    """Wall-clock limit of the task."""
+    """Wall-clock limit of the task; of a training job, the time in its queue included."""
+    queue: str = "quantfoundry"
+    """The Kueue queue that it waits in; empty: none."""
+    nodes: int = 1
+    """Hosts that train together; each gets all of the above. Several take a training job of their own."""
+    spot: bool = False
+    """Whether hosts will do that may be taken away. Takes a training job, which goes on from its checkpoint."""
+
+    @property
+    def launched(self) -> bool:
+        """Whether a job trains that the step starts and follows, instead of the step itself."""
+        return self.nodes > 1 or self.spot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +60,14 @@ class Output:
     unit: str
     parts: tuple[str, ...] = ()
     """Names of a vector's elements, such as the classes; empty for a single number."""
+    tabled: bool = True
+    """Whether it fills columns of a table of predictions; if not, who serves the graph has it and nobody else."""
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that it fills in a table of predictions."""
+        if not self.tabled:
+            return ()
         return tuple(f"{self.name}_{part}" for part in self.parts) or (self.name,)
 
 
@@ -73,6 +93,13 @@ class Family:
     columns: Mapping[str, tuple[str, ...]]
     """Columns of that service in the order of the model's inputs, by feature view."""
     resources: Resources
+    optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """Columns of the views that a recipe may ask for (``RecipeConfig.views``), after those above; a row may lack
+    them, and they are in no service of its name."""
+    starts_from: str = ""
+    """The family whose champion it stands on, frozen, unless the recipe's setting of that name is a bundle's folder."""
+    latest: str = ""
+    """Where below the root, without its ending, the weights of a champion of one ``{ticker}`` are copied too."""
     unit: Literal["symbol", "market"] = "symbol"
     """What one row of its examples is about: a symbol, or the market as a whole."""
     labels: str = "direction"
@@ -81,6 +108,10 @@ class Family:
     """What it serves, in the order of its graph's outputs; a family without any has no scoring pipeline."""
     truth: Truth | None = None
     """Without it the gates cannot be calibrated on this family; with it there is a recipe ``calibration``."""
+    search: Space = field(default_factory=lambda: {"train.lr": Range(1e-5, 1e-2, log=True)})
+    """What ``qf tune`` tries, by dotted key of the recipe."""
+    metric: str = "val_loss"
+    """What a search goes by: a number of the history, lower is better of a loss, higher of all else."""
     default_recipe: str = "daily"
     parallel: bool = False
     """Whether several processes can train it together."""
@@ -100,6 +131,10 @@ class Family:
         """The Feast view, and service, that its newest predictions are read from."""
         return f"predictions_{self.name}_v1"
 
+    def reads(self, recipe: RecipeConfig) -> dict[str, tuple[str, ...]]:
+        """Return the columns that a recipe reads, in the order of the model's inputs, by feature view."""
+        return {**self.columns, **{view: self.optional[view] for view in recipe.views}}
+
     @property
     def output_units(self) -> dict[str, str]:
         """The unit of each column that its outputs fill."""
@@ -108,6 +143,11 @@ class Family:
     def module(self, name: str) -> ModuleType:
         """Return the family's module ``name``; only here is the heavy code imported."""
         return importlib.import_module(f"{FAMILIES}.{self.name}.{name}")
+
+    def modules(self) -> list[str]:
+        """Return the names of the family's modules, none of which is imported for it."""
+        folder = resources.files(f"{FAMILIES}.{self.name}")
+        return sorted(item.name[:-3] for item in folder.iterdir() if item.name.endswith(".py"))
 
     def recipes(self) -> dict[str, str]:
         """Return the text of each recipe that ships, by name."""

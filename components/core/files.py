@@ -14,7 +14,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Any
 
-from components.core.errors import ArtifactError, BusyError, DataError
+from components.core.errors import ArtifactError, BusyError, DataError, EnvironmentMissingError
 
 SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,11}(?:[.\-][A-Z0-9]{1,4})?", re.ASCII)
 
@@ -145,6 +145,25 @@ def room(folder: Path) -> Generator[None]:
         raise ArtifactError(
             f"{folder}: no room to write ({error.strerror}); what is there is as it was. "
             "Free some space, then run again"
+        ) from None
+
+
+def require_writable(folder: Path) -> None:
+    """Make ``folder`` if it is not there, and write to it for a moment.
+
+    Raises:
+        EnvironmentMissingError: If that cannot be done.
+    """
+    probe = folder / f".probe.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        if error.errno in _FULL:
+            raise
+        raise EnvironmentMissingError(
+            f"{folder}: cannot be written to ({error.strerror}). Let this user write there, or name another --root"
         ) from None
 
 

@@ -9,21 +9,27 @@ from components.core.config import Config
 
 Metric = Literal[
     # of a direction
-    "precision_lift", "auc", "log_loss_skill", "net_sharpe", "deflated_sharpe",
+    "precision_lift", "auc", "log_loss_skill", "net_sharpe", "timing_gain", "deflated_sharpe",
     # of classes
-    "class_log_loss_skill", "class_accuracy_lift", "macro_f1_lift", "class_ece",
+    "class_log_loss_skill", "class_accuracy_lift", "macro_f1_lift", "class_ece", "side_log_loss_skill",
     # of a score
     "score_error_skill", "score_correlation", "reconstruction_mse",
+    # of quantiles
+    "quantile_skill", "median_correlation", "hit_rate_lift", "quantile_calibration",
+    # of an allocation
+    "timing", "champion_sharpe",
     # of several
     "deflated_skill", "worst_regime", "planted_control", "export_parity", "placebo", "feature_causality",
-    "answer_causality", "champion_log_loss", "champion_score_error",
+    "answer_causality", "champion_log_loss", "champion_score_error", "champion_quantile_loss",
+    # of one among many
+    "fleet_discovery",
 ]  # fmt: skip
 """What a gate can ask about; ``components/validate/kinds.py`` names the module that says how each is computed."""
 
 CAUSAL_METRICS = frozenset({"feature_causality", "answer_causality"})
 """Asked by who has the examples, not a table of predictions alone."""
 
-CHAMPION_METRICS = frozenset({"champion_log_loss", "champion_score_error"})
+CHAMPION_METRICS = frozenset({"champion_log_loss", "champion_score_error", "champion_quantile_loss", "champion_sharpe"})
 """Asked only if there is a champion."""
 
 SERVED_METRICS = frozenset({"export_parity"})
@@ -85,14 +91,16 @@ DEFAULT_GATES = (
     GateConfig(metric="auc", bound=0.5),
     GateConfig(metric="log_loss_skill", bound=0.0),
     GateConfig(metric="net_sharpe", bound=0.0),
+    GateConfig(metric="timing_gain", bound=0.0),
     GateConfig(metric="deflated_sharpe", bound=0.95),
     GateConfig(metric="worst_regime", bound=0.48, min_timestamps=20),
     *_OF_ALL,
     GateConfig(metric="champion_log_loss", bound=0.005, side="below"),
     GateConfig(metric="auc", bound=0.5, zone="holdout", min_timestamps=30),
 )
-"""Better than the base rate, than chance, than cash after costs, than the luck of many tries, than shuffled time, not
-worse than the champion; and on days that were sealed until all that was shown, better than chance once more.
+"""Better than the base rate, than chance, than cash after costs, than holding as much, than the luck of many tries,
+than shuffled time, not worse than the champion; and on days that were sealed until all that was shown, better than
+chance once more.
 
 0.48 in the worst third of past volatility lets the noise of a third pass, but not a third without skill. On
 constructed zones of 250 times and 8 symbols with an AUC of 0.57, 93% pass; with skill in one third only, 3%; with one
@@ -117,6 +125,23 @@ for the noise of some hundred decision times. Its probabilities may not tie. The
 probabilities may cost a fifth more than the transitions there before it is called worse.
 """
 
+ACTION_GATES = (
+    GateConfig(metric="side_log_loss_skill", bound=0.0),
+    GateConfig(metric="class_log_loss_skill", bound=0.0),
+    GateConfig(metric="class_accuracy_lift", bound=0.0),
+    GateConfig(metric="macro_f1_lift", bound=0.0),
+    GateConfig(metric="class_ece", bound=0.15, side="below"),
+    GateConfig(metric="deflated_skill", bound=0.95),
+    GateConfig(metric="worst_regime", bound=-0.2, min_timestamps=20),
+    *_OF_ALL,
+    GateConfig(metric="champion_log_loss", bound=0.005, side="below"),
+    GateConfig(metric="side_log_loss_skill", bound=0.0, zone="holdout", min_timestamps=30),
+)
+"""For families that say buy, hold or sell. Who knows how far a price will move knows when to hold, and nothing to
+trade on, even of noise whose volatility changes: so the side of the moves that came is asked about by itself, and
+that skill is the one that is deflated and asked of the holdout.
+"""
+
 SCORE_GATES = (
     GateConfig(metric="score_error_skill", bound=0.01),
     GateConfig(metric="score_correlation", bound=0.0),
@@ -130,6 +155,40 @@ SCORE_GATES = (
 """For families that say how high a score comes: 1% less squared error than what was known without them.
 
 In the worst third of the scores now, a tenth more error than the best peer's is given for noise.
+"""
+
+QUANTILE_GATES = (
+    GateConfig(metric="quantile_skill", bound=0.0),
+    GateConfig(metric="median_correlation", bound=0.0),
+    GateConfig(metric="hit_rate_lift", bound=0.0),
+    GateConfig(metric="quantile_calibration", bound=0.05, side="below"),
+    GateConfig(metric="deflated_skill", bound=0.95),
+    GateConfig(metric="worst_regime", bound=-0.05, min_timestamps=20),
+    *_OF_ALL,
+    GateConfig(metric="champion_quantile_loss", bound=0.02, side="below"),
+    GateConfig(metric="median_correlation", bound=0.0, zone="holdout", min_timestamps=30),
+)
+"""For families that say quantiles of moves: less loss than past volatility tells, and a direction beside it.
+
+Volatility can be known to a part in a market where nobody knows a direction, so the loss alone would let in a model
+that says nothing of where a price goes: rank and hit rate of the median ask for that, and the sealed holdout again.
+"""
+
+ALLOCATION_GATES = (
+    GateConfig(metric="net_sharpe", bound=0.0),
+    GateConfig(metric="timing_gain", bound=0.0),
+    GateConfig(metric="timing", bound=0.0),
+    GateConfig(metric="deflated_sharpe", bound=0.95),
+    GateConfig(metric="worst_regime", bound=-0.05, min_timestamps=20),
+    *_OF_ALL,
+    GateConfig(metric="champion_sharpe", bound=1.0, side="below"),
+    GateConfig(metric="timing", bound=0.0, zone="holdout", min_timestamps=30),
+)
+"""For families that say how much to hold: more than cash after costs, and more than the same exposure held all along.
+
+A market that only drifts pays whoever holds it: ``net_sharpe`` alone would let that in, the timing does not. In the
+worst third of past volatility a correlation of -0.05 is given for noise. Over a year and a half the Sharpe ratios of
+two like models are about 0.5 apart by luck; 1 is given.
 """
 
 

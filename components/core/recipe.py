@@ -69,3 +69,8 @@ class RecipeConfig(Config):
 
     judge: JudgeConfig = JudgeConfig()
     """Costs and gates of the verdict."""
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The optional views of its family that it reads."""
+        return ()

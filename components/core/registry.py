@@ -6,7 +6,7 @@ from typing import Any
 
 from components.core import bundle as bundles
 from components.core.bundle import Bundle
-from components.core.errors import PromotionRefusedError, UsageError
+from components.core.errors import ArtifactError, PromotionRefusedError, UsageError
 from components.core.verdict import VERDICT, Verdict, read_verified
 from components.core.workspace import Workspace
 
@@ -105,6 +105,21 @@ def history(workspace: Workspace, family: str, dataset: str) -> ModelHistory:
             promoted.append(Promotion(entry["version"], entry["bundle"], folder, entry))
             standing.append(promoted[-1])
     return ModelHistory(family, dataset, len(entries), tuple(promoted), tuple(standing))
+
+
+def required(workspace: Workspace, family: str, dataset: str) -> Bundle:
+    """Return the champion's bundle, which another family builds on, every file checked.
+
+    Raises:
+        ArtifactError: If there is none, or a file was altered; the command that makes one is named.
+    """
+    champion = history(workspace, family, dataset).champion
+    if champion is None:
+        raise ArtifactError(
+            f"no {family} is champion on {dataset!r}. Train and judge one on the same bars first: "
+            f"qf run {family} --dataset {dataset} --source <the bars>"
+        )
+    return champion.load()
 
 
 def datasets(workspace: Workspace, family: str) -> list[str]:

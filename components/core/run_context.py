@@ -53,6 +53,10 @@ def _ignore(**_: object) -> None:
     return None
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class RunContext:
     """What one step of one run may touch.
@@ -68,6 +72,8 @@ class RunContext:
     stop: Stop = field(default_factory=Stop)
     progress: Callable[..., None] = _ignore
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("quantfoundry"))
+    enough: Callable[[], bool] = _never
+    """Whether a training may end after the epoch that is over, with its best weights: a search says so of the poor."""
 
     @property
     def folder(self) -> Path:

@@ -1,7 +1,8 @@
 """Where things lie below the one artifact root, and, outside it, the key pair of the gate.
 
 The environment may name the places of the keys: ``QF_SIGNING_KEY`` the private one, such as a mounted secret, and
-``QF_VERIFY_KEY`` the public one. Unnamed, they are the user's own.
+``QF_VERIFY_KEY`` the public one. Unnamed, they are the user's own. ``QF_TRACKING_URI`` may name a server for what
+is recorded; unnamed, the record is a file below the root.
 """
 
 import os
@@ -13,6 +14,10 @@ from components.core.errors import EnvironmentMissingError, UsageError
 from components.core.ledger import Ledger
 
 SIGNING_KEY, VERIFY_KEY = "QF_SIGNING_KEY", "QF_VERIFY_KEY"
+JOB_NAMESPACE = "QF_JOB_NAMESPACE"
+"""Environment variable, set in pods only, with the namespace that a step may start training jobs in."""
+TRACKING_URI = "QF_TRACKING_URI"
+"""Not MLflow's own variable: MLflow sets that for its children whenever a client is made, of whatever root."""
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_.\-]{0,79}", re.ASCII)
 
 
@@ -25,6 +30,11 @@ def slug(text: str, *, what: str) -> str:
     if not _SLUG.fullmatch(text):
         raise UsageError(f"{what} {text!r:.60}: use a-z, 0-9, '_', '.' and '-', at most 80, first a letter or digit")
     return text
+
+
+def of_stock(dataset: str, ticker: str) -> str:
+    """Return the name under which the twins of one stock of a dataset compete."""
+    return slug(f"{dataset}.{ticker.lower()}", what="dataset")
 
 
 def public_path(key_path: Path) -> Path:
@@ -88,8 +98,8 @@ class Workspace:
 
     @property
     def mlflow_uri(self) -> str:
-        """The tracking store."""
-        return f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}"
+        """The tracking store and registry: the server that the environment names, else a file."""
+        return os.environ.get(TRACKING_URI) or f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}"
 
     @property
     def mlflow_artifacts(self) -> Path:

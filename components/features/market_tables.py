@@ -3,7 +3,8 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportAttributeAccessIssue=false
 import logging
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.features.tables import BarPanel
+from components.features.tables import BarPanel, bar_panel
 from components.market.asof import Times, as_of
 from components.market.bars import Interval
 from components.market.columns import OWN
@@ -32,6 +33,9 @@ REALISED: Final = "vol_21d"
 REALISED_MAX_AGE: Final = np.timedelta64(5, "D")
 """A chain of a day without a bar is compared with the volatility up to the bar before."""
 
+Companions = Callable[[Path, BarPanel, Interval], Iterable[tuple[str, pa.Table]]]
+"""What makes the rows of each view that the tables beside a snapshot's bars give, such as ``companion_tables``."""
+
 
 def companion_tables(snapshot: Path, panel: BarPanel, interval: Interval) -> Iterator[tuple[str, pa.Table]]:
     """Yield the name and the rows of each view that the tables beside the snapshot's bars give.
@@ -46,6 +50,27 @@ def companion_tables(snapshot: Path, panel: BarPanel, interval: Interval) -> Ite
         yield CONTEXT_VIEW, context_table(snapshot, first=first, last=last)
     if OPTIONS_FILE in present:
         yield OPTIONS_VIEW, _option_table(snapshot, panel, interval)
+
+
+def companion_rows(
+    view: str,
+    bars: pa.Table,
+    beside: Mapping[str, pa.Table],
+    *,
+    interval: Interval,
+    companions: Companions = companion_tables,
+) -> pa.Table:
+    """Return the rows of one view as the step makes them of a snapshot's folder, by ``symbol`` and ``timestamp``.
+
+    The context's are the market and its session.
+    """
+    with tempfile.TemporaryDirectory() as private:
+        folder = Path(private)
+        for name, table in beside.items():
+            pq.write_table(table, folder / name)
+        rows = next(table for name, table in companions(folder, bar_panel(bars), interval) if name == view)
+    keys = {"market": "symbol", "date": "timestamp"}
+    return rows.rename_columns([keys.get(name, name) for name in rows.column_names])
 
 
 def _option_table(snapshot: Path, panel: BarPanel, interval: Interval) -> pa.Table:

@@ -17,9 +17,10 @@ from components.core.files import fresh_folder, sha256_of, write_json
 from components.core.lineage import SNAPSHOT, carry, features_digest
 from components.core.run_context import open_run
 from components.features.foresight import foresight
-from components.features.market_tables import companion_tables
+from components.features.market_tables import Companions, companion_tables
 from components.features.tables import Tables, bar_panel, feature_tables
 from components.features.versions import feature_versions
+from components.market.companions import tables_beside
 from components.market.snapshot import read_later, read_snapshot
 from feature_repo.place import Place, project_of
 from feature_repo.store import apply, materialize, open_store
@@ -59,10 +60,13 @@ def write_features(
     return manifest
 
 
-def features_of(snapshot: Path, out: Path, *, tables: Tables = feature_tables) -> tuple[dict[str, Any], dict[str, Any]]:
+def features_of(
+    snapshot: Path, out: Path, *, tables: Tables = feature_tables, companions: Companions = companion_tables
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write the features of a snapshot to ``out``, registered nowhere; return their manifest and what there is to say.
 
-    ``tables`` makes those of the bars; whether it sees the future is in the manifest.
+    ``tables`` makes those of the bars, ``companions`` those of the tables beside them; whether they see the future is
+    in the manifest.
 
     Raises:
         ArtifactError: If a file of the snapshot is missing or altered.
@@ -71,9 +75,9 @@ def features_of(snapshot: Path, out: Path, *, tables: Tables = feature_tables) -
     later, panel = read_later(snapshot), bar_panel(bars)
     form = {"interval": facts["interval"], "bar_seconds": facts["bar_seconds"]}
     versions = feature_versions(panel, bars, later, **form, tables=tables)
-    companions = companion_tables(snapshot, panel, facts["interval"])
-    seen = foresight(bars, facts["interval"], tables=tables)
-    manifest = write_features(itertools.chain(versions, companions), facts, out, lookahead=seen)
+    beside = companions(snapshot, panel, facts["interval"])
+    seen = foresight(bars, tables_beside(snapshot), facts["interval"], tables=tables, companions=companions)
+    manifest = write_features(itertools.chain(versions, beside), facts, out, lookahead=seen)
     carry(snapshot, SNAPSHOT, out)
     said = {"rows": bars.num_rows, "corrections": later.num_rows, "benchmark": panel.benchmark_name}
     return manifest, {"digest": manifest["digest"], **said}

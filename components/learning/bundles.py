@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -20,7 +21,12 @@ from components.learning.export import exported
 from components.learning.reproducible import device_name
 from components.serving.loader import GRAPH, Signature
 
+FORECASTS_BY = "forecast_source"
+"""Key, in manifests, of what made the forecasts among the features; examples without any have none."""
 WEIGHTS, SCALER, HISTORY, FACTS = "weights.safetensors", "scaler.json", "history.json", "model.json"
+
+SEEN = ("train", "validation", "calibration")
+"""Zones whose days decide what a model becomes."""
 
 
 def require_columns(examples: Examples, wanted: Sequence[str]) -> None:
@@ -85,8 +91,16 @@ def num_parameters(model: nn.Module) -> int:
 
 def origin(data: Examples) -> dict[str, Any]:
     """Return what a bundle says of the data it was trained on."""
-    known = ("features_digest", "dataset", "service", "labeller")
-    return {"examples": data.digest, **{key: data.manifest[key] for key in known if key in data.manifest}}
+    known = ("features_digest", "dataset", "service", "labeller", FORECASTS_BY)
+    kept = {key: data.manifest[key] for key in known if key in data.manifest}
+    return {"examples": data.digest, **kept, "seen_until": seen_until(data)}
+
+
+def seen_until(data: Examples) -> str:
+    """Return the last time, as ISO text in UTC, that decides what a model becomes that is trained on these examples."""
+    codes = [code for code, name in enumerate(data.zones) if name in SEEN]
+    last = data.panel.timestamps[np.isin(data.zone, codes)].max()
+    return f"{last.astype('datetime64[s]')}+00:00"
 
 
 def notes(*, threads: int, device: torch.device, started: datetime, finished: datetime) -> dict[str, Any]:
@@ -116,7 +130,7 @@ def load_weights(bundle: Bundle, model: nn.Module) -> None:
 
 
 def require_same_columns(bundle: Bundle, data: Examples) -> None:
-    """Check that a bundle was trained on the features that ``data`` has.
+    """Check that a bundle was trained on the features that ``data`` has, and on forecasts of the same source.
 
     Raises:
         ArtifactError: If it was not.
@@ -124,3 +138,9 @@ def require_same_columns(bundle: Bundle, data: Examples) -> None:
     trained_on = tuple(read_json(bundle.path(SCALER))["feature_columns"])
     if data.columns != trained_on:
         raise ArtifactError(f"{bundle.folder}: trained on features {trained_on}, the examples have {data.columns}")
+    theirs, ours = bundle.manifest["data"].get(FORECASTS_BY), data.manifest.get(FORECASTS_BY)
+    if theirs != ours:
+        raise ArtifactError(
+            f"{bundle.folder}: trained on forecasts by {theirs!r}, those of the examples are by {ours!r}. "
+            "Make the features with the same forecaster, or train again"
+        )

@@ -17,7 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from components.core.errors import ArtifactError
-from components.core.files import atomic_file, digest_of, read_json, write_json
+from components.core.files import atomic_file, digest_of, read_json, require_writable, write_json
 
 FORMAT = 1
 
@@ -40,14 +40,15 @@ class Checkpoint:
 class CheckpointStore:
     """The newest ``keep`` checkpoints of one run, in one folder that no other process writes.
 
-    One that only ``reads`` leaves the folder as it is.
+    One that only ``reads`` leaves the folder as it is; any other raises ``EnvironmentMissingError`` at once if it
+    cannot write there.
     """
 
     def __init__(self, folder: Path, *, log: logging.Logger, keep: int = 3, reads: bool = False) -> None:
         self._folder, self._log, self._keep = folder, log, keep
         if reads:
             return
-        folder.mkdir(parents=True, exist_ok=True)
+        require_writable(folder)
         for rest in folder.glob(".*.tmp"):
             rest.unlink()
         listed = {_blob(manifest) for manifest in self._manifests()}

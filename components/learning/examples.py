@@ -40,17 +40,21 @@ class Examples:
     zone: npt.NDArray[np.int64]
     """Code of the zone of each time."""
     label: Floats
-    """[symbol, time]: 1.0 if the next close is higher, 0.0 if not, or a class's code, or a score; NaN if unknown."""
+    """[symbol, time]: 1.0 if the next close is higher, 0.0 if not, or a class's code, or a score, or a log return; NaN
+    if unknown."""
     forward_return: Floats
-    """[symbol, time]: next open to the open after it, a fraction; NaN if unknown, and beside classes and scores."""
+    """[symbol, time]: next open to the open after it, a fraction; NaN if unknown, and beside labels without it."""
     now: Floats
-    """[symbol, time]: class or score at the decision itself; NaN if unknown, and beside directions."""
+    """[symbol, time]: class or score at the decision itself, beside a log return the past volatility of one bar; NaN if
+    unknown, and beside directions."""
+    move: Floats
+    """[symbol, time]: the move behind an action, in past volatilities; NaN if unknown, and beside other labels."""
     classes: tuple[str, ...]
     """Names of the label's classes, by code; empty where it has none."""
     mean: Floats
-    """[feature]: mean of the training rows."""
+    """[feature]: mean of the training rows; 0.0 of a feature that rows may lack."""
     std: Floats
-    """[feature]: population standard deviation of the training rows; 1.0 where they do not vary."""
+    """[feature]: population standard deviation of the training rows; 1.0 where they do not vary or may lack it."""
     manifest: Mapping[str, Any]
     """What the assemble step recorded."""
 
@@ -113,7 +117,8 @@ def from_table(table: pa.Table, manifest: Mapping[str, Any], *, name: str) -> Ex
     if missing := [column for column in wanted if column not in table.column_names]:
         raise DataError("the column is missing", file=name, column=missing[0], remedy="Run the assemble step again")
     rows = np.column_stack([_floats(table, column) for column in columns])
-    _check_finite(rows, columns, name)
+    may_lack = np.isin(columns, manifest.get("optional", ()))
+    _check_finite(rows, columns, may_lack, name)
     symbols, code = _codes(table, "symbol")
     zones, row_zone = _codes(table, "zone")
     timestamps: npt.NDArray[np.datetime64] = table["timestamp"].cast(pa.timestamp("us", "UTC")).to_numpy()
@@ -127,7 +132,8 @@ def from_table(table: pa.Table, manifest: Mapping[str, Any], *, name: str) -> Ex
     if TRAIN not in zones:
         raise DataError("no row is in zone 'train'", file=name, column="zone", remedy="Give train a larger share")
     mean, std = _moments(rows[row_zone == zones.index(TRAIN)])
-    cells = {key: np.full(panel.present.shape, np.nan) for key in ("label", "forward_return", "now")}
+    mean, std = np.where(may_lack, 0.0, mean), np.where(may_lack, 1.0, std)
+    cells = {key: np.full(panel.present.shape, np.nan) for key in ("label", "forward_return", "now", "move")}
     for key, values in _labels(table, beside, manifest, file=name).items():
         cells[key][code, column] = values
     return Examples(
@@ -149,16 +155,19 @@ def _labels(table: pa.Table, beside: str, manifest: Mapping[str, Any], *, file: 
     """Return the label of each row and what stands beside it; who cannot say what is cannot be asked what comes."""
     label, other = _floats(table, "label"), _floats(table, beside)
     _check_labels(label, manifest, file=file, column="label")
+    more = {name: _floats(table, name) for name in ("forward_return", "move") if name in table.column_names}
     if beside == "now":
         _check_labels(other, manifest, file=file, column="now")
         label = np.where(np.isnan(other), np.nan, label)
-    return {"label": label, beside: other}
+    return {"label": label, beside: other, **more}
 
 
 def _check_labels(labels: Floats, manifest: Mapping[str, Any], *, file: str, column: str) -> None:
-    """Check that each label is NaN or of the kind that the manifest says: a class, a score, or a direction."""
+    """Check that each label is NaN or of the manifest's kind: a class, a number, a score, or a direction."""
     if classes := manifest.get("classes"):
         fits, kind = np.isin(labels, np.arange(len(classes))), f"no code from 0 to {len(classes) - 1}"
+    elif "label_unit" in manifest:
+        fits, kind = np.isfinite(labels), "infinite"
     elif "labeller" in manifest:
         fits, kind = (labels >= 0) & (labels <= 1), "not between 0 and 1"
     else:
@@ -185,8 +194,8 @@ def _moments(rows: Floats) -> tuple[Floats, Floats]:
     return mean, np.sqrt(np.square(rows, out=rows).mean(axis=0))
 
 
-def _check_finite(rows: Floats, columns: tuple[str, ...], name: str) -> None:
-    finite = np.isfinite(rows)
+def _check_finite(rows: Floats, columns: tuple[str, ...], may_lack: npt.NDArray[np.bool_], name: str) -> None:
+    finite = np.isfinite(rows) | (may_lack & np.isnan(rows))
     if not finite.all():
         bad = np.argwhere(~finite)
         row, column = int(bad[0, 0]), int(bad[0, 1])

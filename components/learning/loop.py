@@ -7,6 +7,7 @@ A family makes a ``Task`` of its network and its loss, and calls the loop's meth
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, Self
 
 import torch
@@ -23,8 +24,10 @@ from components.learning.checkpoint import (
     optimizer_tensors,
     restore_optimizer,
 )
+from components.learning.dropout import MaskPool
 from components.learning.events import GRADIENT_NORM, LEARNING_RATE
 from components.learning.faults import checked_loss
+from components.learning.feed import Feed
 from components.learning.gradient import GradientNorms, clip_gradient, parts
 from components.learning.journal import Journal
 from components.learning.precision import Precision
@@ -34,6 +37,7 @@ from components.learning.settings import LoopConfig, Plateau
 from components.learning.stopping import Stopping, copied_weights
 
 _REPORT_EVERY = timedelta(seconds=0.25)
+_NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,12 @@ class Task:
     """Key of the training among those of its run: another recipe or other data has another one."""
     seed: int
     """Start of the order in which samples are visited."""
+    weigh: Callable[[Tensor], int] = len
+    """How many samples these positions stand for, where one stands for several."""
+    pool: MaskPool | None = None
+    """Where the loss reads its dropout masks, if it does: its state is saved too."""
+    feed: Feed[Any] | None = None
+    """What ``loss`` takes its batches from, if it wants them made ahead; it is told what comes next."""
 
 
 @dataclass
@@ -90,19 +100,36 @@ class Loop:
     """One training, from its start or from its newest checkpoint."""
 
     def __init__(
-        self, task: Task, config: LoopConfig, device: torch.device, store: CheckpointStore, run: RunContext
+        self,
+        task: Task,
+        config: LoopConfig,
+        device: torch.device,
+        store: CheckpointStore,
+        run: RunContext,
+        *,
+        by_step: bool = False,
     ) -> None:
-        """Take the task's network to ``device`` and go on from the newest checkpoint in ``store``, if there is one."""
+        """Take the task's network to ``device`` and go on from the newest checkpoint in ``store``, if there is one.
+
+        The curves of the epochs count epochs, or ``by_step`` the steps until the end of each.
+        """
         self.task, self.position = task, Position()
         self.model = task.model.to(device)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay
+        )
         self.precision = Precision(config.precision, device)
         self.best_weights: dict[str, Tensor] = {}
         self._config, self._device, self._store, self._run = config, device, store, run
         self._reported = run.clock() - _REPORT_EVERY
         self._resume()
         position = self.position
-        self._journal = Journal(run, task.name, num_lines=position.num_lines, first_step=position.epoch + 1)
+        self._by_step = by_step
+        self._journal = Journal(run, task.name, num_lines=position.num_lines, first_step=self._counted + 1)
+
+    @property
+    def _counted(self) -> int:
+        return self.position.step if self._by_step else self.position.epoch
 
     def close(self) -> None:
         """Close the files of events and metrics."""
@@ -110,8 +137,10 @@ class Loop:
 
     @property
     def finished(self) -> bool:
-        """Whether the last epoch is over or patience has run out."""
-        return self.position.epoch >= self._config.epochs or self.position.stopping.over(self._config.stopping)
+        """Whether the last epoch is over, patience has run out, or the caller has seen enough."""
+        position = self.position
+        over = position.epoch >= self._config.epochs or position.stopping.over(self._config.stopping)
+        return over or (position.epoch > 0 and position.batch == 0 and self._run.enough())
 
     def save(self) -> None:
         """Write a checkpoint of this very moment, between two steps."""
@@ -120,6 +149,7 @@ class Loop:
             **named("best", self.best_weights),
             **named("optimizer", optimizer_tensors(self.optimizer)),
             **named("rng", rng_tensors()),
+            **named("pool", self.task.pool.tensors() if self.task.pool else {}),
         }
         self.position.num_lines = self._journal.sync()
         values = {"position": asdict(self.position), "precision": self.precision.values()}
@@ -137,6 +167,8 @@ class Loop:
         self.best_weights = {name: tensor.to(self._device) for name, tensor in checkpoint.group("best").items()}
         restore_optimizer(self.optimizer, checkpoint.group("optimizer"))
         restore_rng(checkpoint.group("rng"))
+        if self.task.pool:
+            self.task.pool.restore(checkpoint.group("pool"))
         self._run.log.info("resumed after epoch %d, batch %d", self.position.epoch, self.position.batch)
 
     def heed_stop(self) -> None:
@@ -167,6 +199,10 @@ class Loop:
         )
         batches = torch.from_numpy(order).to(self._device).split(config.batch)
         self.model.train()
+        if self.task.feed:
+            num_parts = min(config.gradient.accumulate, config.batch)
+            coming = (part for batch in batches[position.batch :] for part, _ in parts(batch, num_parts))
+            self.task.feed.start(coming, epoch=position.epoch, first=position.batch * num_parts)
         while position.batch < len(batches):
             self._step(batches[position.batch])
             position.batch += 1
@@ -186,14 +222,14 @@ class Loop:
         self.optimizer.zero_grad()
         mean = sum(
             share * self._add_gradient(part, share=share, place=place)
-            for part, share in parts(samples, config.gradient.accumulate)
+            for part, share in parts(samples, config.gradient.accumulate, weigh=self.task.weigh)
         )
         self.precision.unscale(self.optimizer)
         bound, may_overflow = config.gradient.clip_norm, self.precision.may_overflow
         norm = clip_gradient(self.model, bound, place=place, lr=config.lr, may_overflow=may_overflow)
         self.precision.step(self.optimizer)
-        position.loss_sum += mean * len(samples)
-        position.num_seen += len(samples)
+        position.loss_sum += mean * self.task.weigh(samples)
+        position.num_seen += self.task.weigh(samples)
         position.norms = position.norms.add(norm, bound=bound)
         position.step += 1
         values = {"step/loss": mean, "step/gradient_norm": norm, "step/learning_rate": rate}
@@ -207,10 +243,13 @@ class Loop:
         self.precision.backward(loss * share)
         return value
 
-    def close_epoch(self, train_loss: float, validation: Mapping[str, float]) -> None:
+    def close_epoch(
+        self, train_loss: float, validation: Mapping[str, float], *, profit: Mapping[str, float] = _NOTHING
+    ) -> None:
         """Record the epoch, keep its weights if it is the best so far, say so, and save.
 
         ``validation`` holds ``loss`` and whatever else is worth a curve; the history calls them ``val_loss`` and so on.
+        ``profit``, by tag, is recorded and decides nothing.
 
         Raises:
             DivergedError: If the validation loss is not finite.
@@ -219,9 +258,9 @@ class Loop:
         checked_loss(validation["loss"], place=f"validation {position.epoch + 1}", lr=config.lr)
         metrics = {"train_loss": train_loss, **{f"val_{name}": value for name, value in validation.items()}}
         by_tag = {name.replace("train_", "train/").replace("val_", "eval/"): value for name, value in metrics.items()}
-        by_tag |= {GRADIENT_NORM: position.norms.mean, LEARNING_RATE: self.optimizer.param_groups[0]["lr"]}
+        by_tag |= {GRADIENT_NORM: position.norms.mean, LEARNING_RATE: self.optimizer.param_groups[0]["lr"], **profit}
         self._end_epoch(metrics)
-        self._journal.write_epoch(position.epoch, by_tag)
+        self._journal.write_epoch(self._counted, by_tag)
         said = "  ".join(f"val {name} {value:.4f}" for name, value in validation.items())
         self._say(f"epoch {position.epoch}/{config.epochs}  train loss {train_loss:.4f}  {said}")
         if position.stopping.gained or not config.stopping.restore_best:

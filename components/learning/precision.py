@@ -26,14 +26,16 @@ def resolved_format(config: PrecisionConfig, device: torch.device, *, has_bfloat
     """Return the number format that ``config`` asks for on ``device``.
 
     ``auto`` is the one in which the device computes fastest without harm: every GPU computes in 16 bits, a CPU
-    only where it has units for bfloat16.
+    only where it has units for bfloat16; ``gpu`` leaves every CPU at 32.
 
     Raises:
         EnvironmentMissingError: If float16 is asked for on a CPU.
     """
     if config.format == "float16" and device.type != "cuda":
         raise EnvironmentMissingError("train.precision.format is float16, which wants a GPU. Use bfloat16 or auto")
-    if config.format != "auto":
+    if config.format == "gpu" and device.type == "cpu":
+        return torch.float32
+    if config.format not in ("auto", "gpu"):
         return getattr(torch, config.format)
     if has_bfloat16:
         return torch.bfloat16

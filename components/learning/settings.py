@@ -1,8 +1,8 @@
 """Settings of the pieces that a training loop composes, for recipes to embed. Importing this loads no torch."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from components.core.config import Config
 
@@ -119,11 +119,22 @@ class GradientConfig(StepConfig):
     """Segments of the layers whose activations are computed again in the backward pass; 4 where memory runs out."""
 
 
+class SnapshotConfig(Config):
+    """Which epochs' weights are kept for people; a run resumes from its checkpoints, whatever this says."""
+
+    every_epochs: NonNegativeInt = 10
+    """Epochs from one to the next; 0 keeps none."""
+
+    best_only: bool = False
+    """Whether the weights of the best epoch so far are kept then, not those of the epoch itself."""
+
+
 class PrecisionConfig(Config):
     """Number format of the forward pass; weights and optimizer stay in float32."""
 
-    format: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
-    """auto takes what the device gains from: bfloat16, float16 on older GPUs, float32 on most CPUs."""
+    format: Literal["float32", "bfloat16", "float16", "auto", "gpu"] = "float32"
+    """auto takes what the device gains from: bfloat16, float16 on older GPUs, float32 on most CPUs. gpu does so on a
+    GPU alone: recurrent layers are slower in 16 bits on every CPU."""
 
 
 class MaskConfig(Config):
@@ -136,8 +147,11 @@ class MaskConfig(Config):
     """Elements of that mask, at 4 bytes each; twice the largest layer's output where that is more."""
 
 
-class LoopConfig(Config):
-    """How the weights of a network are fitted, and when to stop."""
+Memory = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class FitConfig(Config):
+    """How the weights of networks are fitted, of one alone or of many at once, and when to stop."""
 
     batch: PositiveInt = 32
     """Samples per step. 16 where memory runs out."""
@@ -151,23 +165,17 @@ class LoopConfig(Config):
     weight_decay: NonNegativeFloat = 0.01
     """Pull of the weights towards 0, decoupled from the step. More against overfitting."""
 
+    betas: tuple[Memory, Memory] = (0.9, 0.999)
+    """How much of the mean and of the square of earlier gradients AdamW keeps from step to step."""
+
     epochs: PositiveInt = 100
     """Passes over the training samples at most."""
 
     stopping: StoppingConfig = StoppingConfig()
     """When to stop before that."""
 
-    gradient: StepConfig = StepConfig()
-    """How the gradient of one step is gathered and bounded."""
-
-    precision: PrecisionConfig = PrecisionConfig()
-    """Number format of the forward pass."""
-
     shuffle: bool = True
     """True draws a new order each epoch, from training samples alone; false keeps the order of time."""
-
-    max_windows_per_epoch: PositiveInt | None = None
-    """Evenly spaced training samples per epoch, another set each epoch; null takes all."""
 
     checkpoint_every_batches: PositiveInt = 200
     """Steps between two checkpoints: what a killed run loses at most."""
@@ -178,5 +186,37 @@ class LoopConfig(Config):
     threads: PositiveInt = 1
     """CPU threads; another number changes the last bits."""
 
+
+class LoopConfig(FitConfig):
+    """How the weights of a network are fitted, and when to stop."""
+
+    gradient: StepConfig = StepConfig()
+    """How the gradient of one step is gathered and bounded."""
+
+    precision: PrecisionConfig = PrecisionConfig()
+    """Number format of the forward pass."""
+
+    max_windows_per_epoch: PositiveInt | None = None
+    """Evenly spaced training samples per epoch, another set each epoch; null takes all."""
+
     pin_memory: bool = True
     """Copy to the GPU from page-locked memory."""
+
+
+class FleetConfig(FitConfig):
+    """How many small networks are fitted as one batch; each is stopped, and its gradient bounded, by itself."""
+
+    clip_norm: PositiveFloat = 1.0
+    """Largest norm of one network's gradient in one step."""
+
+    group: PositiveInt = 20
+    """Networks that are stacked at once: memory grows with it, and beyond what fits a core's cache speed does not."""
+
+    @model_validator(mode="after")
+    def _one_rate_for_all(self) -> Self:
+        if self.schedule.type == "plateau" or self.schedule.unit == "step":
+            raise ValueError(
+                f"schedule must count epochs, was {self.schedule.type} by {self.schedule.unit}: the networks of a "
+                "fleet share one rate and do not take equally many steps. Use cosine_annealing by epoch"
+            )
+        return self

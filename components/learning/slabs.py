@@ -52,6 +52,25 @@ class Slabs:
         last = np.stack([keys % num_symbols, first + rows - 1], axis=1)
         return cls(to_device(last, device), to_device(samples, device))
 
+    @classmethod
+    def spaced(
+        cls, ends: npt.NDArray[np.int64], *, rows: int, stride: int, num_times: int, device: torch.device
+    ) -> Self:
+        """Return slabs like ``of`` whose ``rows`` bars lie ``stride`` apart: less alike, so each teaches more.
+
+        Raises:
+            ValueError: If a slab is longer than the panel, or a sample ends among its last ``stride - 1`` bars.
+        """
+        first = ends[:, 1].min(initial=num_times)
+        place, phase = np.divmod(ends[:, 1] - first, stride)
+        num_places = (num_times - first) // stride
+        if place.max(initial=-1) >= num_places:
+            raise ValueError(f"with a stride of {stride} no sample may end among the last {stride - 1} bars")
+        apart = np.stack([ends[:, 0] * stride + phase, place], axis=1)
+        tiled = cls.of(apart, rows=rows, num_times=int(num_places), device=device)
+        code, last = tiled.ends.unbind(1)
+        return cls(torch.stack([code // stride, last * stride + code % stride + int(first)], dim=1), tiled.samples)
+
     def __len__(self) -> int:
         return len(self.ends)
 

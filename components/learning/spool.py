@@ -95,6 +95,15 @@ def _read(path: Path) -> tuple[str, list[Line]]:
         raise ArtifactError(f"{path}: a line is damaged ({error}). Delete the file; its metrics are lost") from None
 
 
+def read_lines(path: Path) -> list[Line]:
+    """Return the lines of a spool, in the order in which they were written.
+
+    Raises:
+        ArtifactError: If a line is damaged.
+    """
+    return _read(path)[1]
+
+
 def replay(spool: Path, client: Any, run_id: str) -> int:
     """Send what ``spool`` holds to the MLflow run and return the number of values that were new to it.
 

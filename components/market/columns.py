@@ -42,6 +42,12 @@ OWN = (*TECHNICAL[len(PRICES) :], *MACD, *RETURNS[:8])
 CHARACTERISTICS = ("beta_252", "hurst_126", "liquidity_regime")
 """Slow traits of a symbol, over daily bars."""
 
+FOUNDATION_TECHNICAL = ("open", "high", "low", "close", "volume", "rsi_14", "ema_50", "ema_200")
+"""What the foundation reads of a bar, besides its returns and its symbol's traits."""
+
+FOUNDATION = (*RETURNS, *FOUNDATION_TECHNICAL, *CHARACTERISTICS)
+"""The inputs of the foundation, in its order."""
+
 SPECTRAL = (
     "wavelet_detail_1",
     "wavelet_detail_2",
@@ -61,6 +67,9 @@ FORECAST_SOURCE = "statistical"
 
 FORECAST_STEPS = (1, 2, 3, 4, 5)
 """Days ahead."""
+
+QUANTILE_LEVELS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
+"""Levels of the quantiles that are said of moves; the median is the forecast."""
 
 FORECASTS = (
     *(f"forecast_mean_{step}d" for step in FORECAST_STEPS),
@@ -88,6 +97,9 @@ REGIMES = ("calm_uptrend", "risk_on_trend", "risk_off_trend", "choppy", "high_vo
 
 VOL_BUCKETS = ("low", "med", "high")
 """How much a price moves, by code."""
+
+ACTIONS = ("buy", "hold", "sell")
+"""What to do with a symbol, by code."""
 
 BEHAVIORS = ("momentum", "mean_reversion", "mixed")
 """What moves of a price are followed by, by code."""

@@ -33,6 +33,8 @@ from components.market.synthetic_options import option_chains
 
 CONTEXT_FILES: Final = (FUNDS_FILE, YIELDS_FILE, TONE_FILE)
 OPTIONS_FILE: Final = "option_chain.parquet"
+OPTIONS_FILES: Final = (OPTIONS_FILE, YIELDS_FILE)
+"""What option features are made of beside the bars; only the first must be there."""
 RATE_TENORS: Final = ("y_3m", *TENORS)
 """Tenors of the risk-free rate, the best first."""
 
@@ -77,6 +79,12 @@ def read_companions(
             found[OPTIONS_FILE] = _chain(options, patience, on_read)
     moment = np.datetime64(asof.replace(tzinfo=None), "us")
     return {name: table.filter(pa.array(known_times(name, table) <= moment)) for name, table in found.items()}
+
+
+def tables_beside(snapshot: Path) -> dict[str, pa.Table]:
+    """Return the tables that a snapshot keeps beside its bars, by file name."""
+    paths = [snapshot / name for name in (*CONTEXT_FILES, OPTIONS_FILE)]
+    return {path.name: pq.read_table(path, page_checksum_verification=True) for path in paths if path.is_file()}
 
 
 def known_times(name: str, table: pa.Table) -> Times:

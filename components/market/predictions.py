@@ -6,9 +6,13 @@ decision is made after, datetime64[us], UTC. A model of the whole market has one
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+ALLOCATION: Final = "allocation"
+"""Name of the output of a network that ``AllocationPredictions.score`` holds."""
 
 Codes = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -68,3 +72,39 @@ class ScorePredictions:
     """Mean squared error of the reconstruction of the window, in squared training deviations."""
     horizon: int
     """Bars from the decision to the label."""
+
+
+@dataclass(frozen=True)
+class QuantilePredictions:
+    """How far will the price have moved 1, 2, ... bars ahead, and how sure is that?"""
+
+    symbols: tuple[str, ...]
+    symbol: Codes
+    timestamp: Times
+    levels: tuple[float, ...]
+    """Ascending, in (0, 1), with 0.5 among them: the forecast of the move is the median."""
+    quantile: Floats
+    """[row, step, level]: of the log return from the decision's close to that ``step + 1`` bars later."""
+    label: Floats
+    """[row, step]: the log return that came, cumulated over the steps."""
+    scale: Floats
+    """Past volatility of one bar at the decision, a fraction, > 0: what a forecast without a model is made of."""
+
+
+@dataclass(frozen=True)
+class AllocationPredictions:
+    """Which share of the capital should each symbol hold until the next decision?"""
+
+    symbols: tuple[str, ...]
+    symbol: Codes
+    timestamp: Times
+    score: Floats
+    """What the model says of the symbol alone, in [-1, 1]: all short to all long."""
+    weight: Floats
+    """What is held of the initial capital, negative if short; the sizes of one decision time add up to at most 1."""
+    expected_return: Floats
+    """This close to the next, a fraction."""
+    label: Floats
+    """The return from this close to the next that came, a fraction."""
+    forward_return: Floats
+    """Next open to the open after it, a fraction; NaN where unknown."""

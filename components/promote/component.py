@@ -20,3 +20,18 @@ def promote(
     from components.promote.promotion import promote
 
     return promote(bundle.path, verdict.path, family, dataset, root=root, run_key=run_key)
+
+
+@step(image=CPU)
+def promote_twins(
+    verdicts: dsl.Input[dsl.Artifact],
+    family: str,
+    dataset: str,
+    run_key: str,
+    root: str,
+    metrics: dsl.Output[dsl.Metrics],
+):
+    """Promote each twin whose own verdict is a pass; record all of them in MLflow and in the week's log."""
+    from components.promote.twins import promote_twins
+
+    metrics.metadata.update(promote_twins(verdicts.path, family, dataset, root=root, run_key=run_key))

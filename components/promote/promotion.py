@@ -16,6 +16,7 @@ from components.core.verdict import VERDICT, Verdict, read_verified
 from components.core.workspace import Workspace
 from components.promote import tracking
 from components.promote.demands import check_binding, check_passed, shortfalls
+from components.promote.latest import copy_latest
 
 LOCK, LATEST = "promotion.lock", "latest.json"
 LOCK_WAIT_S = 60.0
@@ -137,6 +138,7 @@ def derive(workspace: Workspace, family: str, dataset: str) -> ModelHistory:
                     "bundle": champion.bundle,
                 },
             )
+            copy_latest(workspace, champion, family)
             tracking.set_aliases(workspace, history)
         return history
 
@@ -149,7 +151,7 @@ def agrees(workspace: Workspace, history: ModelHistory) -> bool:
     return read_json(latest).get("number") == champion.version
 
 
-def _refusal(verdict: Verdict) -> str:
+def refusal(verdict: Verdict) -> str:
     """Return why an honest verdict promotes nothing; empty if it does."""
     if verdict.verdict != "pass":
         return f"the verdict is {verdict.verdict}"
@@ -169,7 +171,7 @@ def promote(bundle: str, verdict: str, family: str, dataset: str, *, root: str, 
         judged, folder = bundles.load(Path(bundle)), Path(verdict)
         signed = read_verified(folder / VERDICT, run.workspace.verify_key)
         check_binding(judged, signed, family=family, dataset=dataset)
-        reason = _refusal(signed)
+        reason = refusal(signed)
         length = registry.history(run.workspace, family, dataset).length
         run_id = tracking.record(run.workspace, judged, signed, folder, dataset=dataset, run_key=run_key)
         outcome = "refused"

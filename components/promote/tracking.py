@@ -1,6 +1,8 @@
 """MLflow as the record: one run per judged model, one registered version per promotion, aliases.
 
-It holds metadata, metrics, files and aliases only; models are never loaded through it.
+It holds metadata, metrics, files and aliases only; models are never loaded through it. It is a file below the root, or
+a server, which keeps files itself and refuses a version whose source is a path of ours: there, a version's source is
+what its run holds of the bundle.
 """
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
@@ -10,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from components.core.bundle import Bundle
-from components.core.registry import ModelHistory
+from components.core.registry import ModelHistory, Promotion
 from components.core.verdict import Verdict
 from components.core.workspace import Workspace
 from components.learning.spool import SPOOL, replay
 
 RUN_KEY, BUNDLE = "qf.run_key", "qf.bundle"
+MANIFEST = "bundle"
+"""Folder of a run's files with the manifest of its bundle."""
 
 
 def client(workspace: Workspace) -> Any:
@@ -24,15 +28,28 @@ def client(workspace: Workspace) -> Any:
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     import mlflow  # noqa: PLC0415 - its settings must be in the environment first
 
-    workspace.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
+    if not _served(workspace):
+        workspace.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
     mlflow.set_tracking_uri(workspace.mlflow_uri)
     mlflow.set_registry_uri(workspace.mlflow_uri)
     return mlflow.MlflowClient(workspace.mlflow_uri, workspace.mlflow_uri)
 
 
+def _served(workspace: Workspace) -> bool:
+    return workspace.mlflow_uri.startswith(("http://", "https://"))
+
+
 def model_name(family: str, dataset: str) -> str:
     """Return the registered model's name: champions of different markets are different models."""
     return f"{family}.{dataset}"
+
+
+def experiment(store: Any, workspace: Workspace, name: str) -> str:
+    """Return the id of the experiment called ``name``, made if there is none; a server chooses where its files lie."""
+    if found := store.get_experiment_by_name(name):
+        return str(found.experiment_id)
+    location = None if _served(workspace) else workspace.mlflow_artifacts.as_uri()
+    return str(store.create_experiment(name, artifact_location=location))
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
@@ -50,13 +67,7 @@ def record(workspace: Workspace, bundle: Bundle, verdict: Verdict, folder: Path,
     from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 - takes two seconds
 
     store = client(workspace)
-    family = str(bundle.manifest["family"])
-    experiment = store.get_experiment_by_name(family)
-    identifier = (
-        experiment.experiment_id
-        if experiment
-        else store.create_experiment(family, artifact_location=workspace.mlflow_artifacts.as_uri())
-    )
+    identifier = experiment(store, workspace, str(bundle.manifest["family"]))
     known = store.search_runs(
         [identifier],
         filter_string=f"tags.`{RUN_KEY}` = '{run_key}' and tags.`{BUNDLE}` = '{bundle.digest}' "
@@ -76,8 +87,20 @@ def record(workspace: Workspace, bundle: Bundle, verdict: Verdict, folder: Path,
         tags=[RunTag(name, text) for name, text in tags.items()],
     )
     store.log_artifacts(run.info.run_id, str(folder), "verdict")
-    store.log_artifact(run.info.run_id, str(bundle.folder / "manifest.json"), "bundle")
+    store.log_artifact(run.info.run_id, str(bundle.folder / "manifest.json"), MANIFEST)
     replay(workspace.run(run_key) / SPOOL, store, run.info.run_id)
+    store.set_terminated(run.info.run_id)
+    return str(run.info.run_id)
+
+
+def _run(workspace: Workspace, store: Any, promotion: Promotion, family: str) -> str:
+    """Return the run that recorded a promoted bundle; one that another server recorded gets one here."""
+    identifier = experiment(store, workspace, family)
+    found = store.search_runs([identifier], filter_string=f"tags.`{BUNDLE}` = '{promotion.bundle}'", max_results=1)
+    if found:
+        return str(found[0].info.run_id)
+    run = store.create_run(identifier, run_name=promotion.entry["run_key"], tags={BUNDLE: promotion.bundle})
+    store.log_artifact(run.info.run_id, str(promotion.folder / "manifest.json"), MANIFEST)
     store.set_terminated(run.info.run_id)
     return str(run.info.run_id)
 
@@ -95,11 +118,12 @@ def set_aliases(workspace: Workspace, history: ModelHistory) -> None:
     known = {item.tags.get(BUNDLE): item.version for item in store.search_model_versions(f"name = '{name}'")}
     for promotion in history.standing:
         if promotion.bundle not in known:
-            made = store.create_model_version(
-                name,
-                source=promotion.folder.as_uri(),
-                tags={BUNDLE: promotion.bundle, "qf.version": str(promotion.version)},
-            )
+            source, run_id = promotion.folder.as_uri(), None
+            if _served(workspace):
+                run_id = _run(workspace, store, promotion, history.family)
+                source = f"runs:/{run_id}/{MANIFEST}"
+            tags = {BUNDLE: promotion.bundle, "qf.version": str(promotion.version)}
+            made = store.create_model_version(name, source=source, run_id=run_id, tags=tags)
             known[promotion.bundle] = made.version
     wanted = {"champion": history.champion, "previous": history.previous}
     for alias, promotion in wanted.items():

@@ -22,8 +22,12 @@ LATEST = "latest.json"
 METRICS = {
     "regime": ("test_accuracy", "test_f1_macro"),
     "health": ("test_recon_mse", "test_health_correlation"),
+    "foundation": ("quantile_loss", "hit_rate"),
 }
-"""What the pointer tells of each family, besides the type of its model."""
+"""What the pointer tells of each family, besides the type of its model where there are several."""
+
+VERSIONS = {"foundation": "1.0"}
+"""Of families that others are built on: what their consumers were made for stands in the name, and not a day."""
 
 
 def wanted(text: str) -> tuple[str, ...]:
@@ -39,7 +43,12 @@ def wanted(text: str) -> tuple[str, ...]:
 
 
 def folder_name(family: str, champion: Promotion) -> str:
-    """Return ``<family>_vYYYYMMDD.<digest>``: two models of one day have two names."""
+    """Return ``<family>_vYYYYMMDD.<digest>``: two models of one day have two names.
+
+    One that others are built on is ``<family>/<family>_v<version>.<digest>``.
+    """
+    if family in VERSIONS:
+        return f"{family}/{family}_v{VERSIONS[family]}.{champion.bundle[:12]}"
     return f"{family}_v{champion.entry['at'][:10].replace('-', '')}.{champion.bundle[:12]}"
 
 
@@ -66,7 +75,8 @@ def release(workspace: Workspace, families: tuple[str, ...], dataset: str, folde
         bundles.load(target, expect=bundle.digest)
         metrics: dict[str, Any] = {metric: verdict.metrics[metric].value for metric in METRICS[family]}
         pointer[f"{family}_model"] = name
-        pointer[f"{family}_metrics"] = metrics | {"model_type": bundle.manifest["config"]["model"]["type"]}
+        kind = bundle.manifest["config"]["model"].get("type")
+        pointer[f"{family}_metrics"] = metrics | ({"model_type": kind} if kind else {})
         names.append(name)
     if names:
         pointer["version"] = f"{at:%Y%m%d}-{digest_of(names)[:12]}"

@@ -78,7 +78,7 @@ def tabled(grid: Grid, ends: Ends, found: dict[str, npt.NDArray[Any]], answer: A
     """Return one row per window: its symbol and last bar, when that was known, the outputs, and who said it."""
     symbol, end = ends[:, 0], ends[:, 1]
     columns: dict[str, npt.NDArray[Any]] = {}
-    for output in member.outputs:
+    for output in (item for item in member.outputs if item.tabled):
         values = found[output.name].astype(np.float64).reshape(len(ends), len(output.columns))
         columns |= dict(zip(output.columns, values.T, strict=True))
     return pa.table(

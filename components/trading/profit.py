@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from components.core.judge import CostConfig
 from components.market.predictions import Predictions
-from components.trading.backtest import backtest
+from components.trading.backtest import Book, backtest
 from components.trading.settings import PRESETS
 from components.trading.statistics import Array
 
@@ -25,6 +25,19 @@ class Profit:
     """Round trips."""
     profit_and_loss: float
     """Money."""
+
+
+def profit_of(book: Book, *, bars_per_year: float, capital: float = PRESETS["s2"].capital) -> Profit:
+    """Return the figures of a book that was traded with ``capital``."""
+    found = book.summary(bars_per_year=bars_per_year)
+    return Profit(
+        total_return=found["total_return"],
+        sharpe_ratio=found["sharpe"],
+        win_rate=found["win_rate"],
+        max_drawdown=found["max_drawdown"],
+        num_trades=book.num_trades,
+        profit_and_loss=capital * found["total_return"],
+    )
 
 
 @dataclass(frozen=True)
@@ -49,12 +62,4 @@ class ProfitTracker:
             ValueError: If a probability is not finite or a forward return cannot be one.
         """
         book = backtest(replace(self.rows, probability=probability), self.costs)
-        found = book.summary(bars_per_year=self.bars_per_year)
-        return Profit(
-            total_return=found["total_return"],
-            sharpe_ratio=found["sharpe"],
-            win_rate=found["win_rate"],
-            max_drawdown=found["max_drawdown"],
-            num_trades=book.num_trades,
-            profit_and_loss=self.capital * found["total_return"],
-        )
+        return profit_of(book, bars_per_year=self.bars_per_year, capital=self.capital)

@@ -48,6 +48,16 @@ def class_log_loss_rows(label: npt.NDArray[np.int64], probability: Array) -> Arr
     return rows
 
 
+def quantile_loss_rows(came: Array, said: Array, levels: Array) -> Array:
+    """Return each row's quantile loss, its mean over steps and levels, of moves [row, step].
+
+    ``said`` is [row, step, level], or broadcasts to it.
+    """
+    error = came[..., None] - said
+    rows: Array = np.maximum(levels * error, (levels - 1) * error).mean(axis=(1, 2))
+    return rows
+
+
 def ranks(score: Array) -> Array:
     """Return each row's place in ascending order, from 1; equal scores share the mean of their places."""
     _, group, counts = np.unique(score, return_inverse=True, return_counts=True)
@@ -78,22 +88,6 @@ def placements(label: Array, score: Array) -> Array:
         right[up] = (rank[up] - ranks(score[up])) / np.count_nonzero(~up)
         right[~up] = 1 - (rank[~up] - ranks(score[~up])) / np.count_nonzero(up)
     return right
-
-
-def weighted_auc(label: Array, score: Array, weights: Array) -> Array:
-    """Return one AUC per row of ``weights`` (samples, rows): what ``auc`` gives with each row repeated so often."""
-    order = np.argsort(score, kind="stable")
-    ordered = score[order]
-    first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    up = weights[:, order] * label[order]
-    # Sums within groups of equal score: a pair inside one group is a tie.
-    group_up = np.add.reduceat(up, first, axis=1)
-    group_down = np.add.reduceat(weights[:, order], first, axis=1) - group_up
-    below = np.cumsum(group_down, axis=1) - group_down / 2
-    pairs = group_up.sum(axis=1) * group_down.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        result: Array = (group_up * below).sum(axis=1) / pairs
-    return result
 
 
 def optimal_block_length(series: Array) -> float:

@@ -4,7 +4,7 @@
 
 from kfp import dsl
 
-from components.wiring import GPU, step
+from components.wiring import CPU, GPU, step
 
 
 @step(image=GPU)
@@ -20,3 +20,41 @@ def train(
     from components.train.fit import fit
 
     bundle.metadata.update(fit(examples.path, family, recipe, out=bundle.path, root=root, run_key=run_key))
+
+
+@step(image=CPU)
+def launch(
+    examples: dsl.Input[dsl.Dataset],
+    family: str,
+    recipe: str,
+    image: str,
+    resources: str,
+    run_key: str,
+    root: str,
+    bundle: dsl.Output[dsl.Model],
+):
+    """Let a training job of several hosts, or of hosts that may be taken away, train; here, where no cluster is."""
+    from components.train.launching import launch
+
+    where = {"out": bundle.path, "root": root, "run_key": run_key}
+    bundle.metadata.update(launch(examples.path, family, recipe, image, resources, **where))
+
+
+@step(image=GPU)
+def fine_tune(
+    examples: dsl.Input[dsl.Dataset],
+    family: str,
+    recipe: str,
+    dataset: str,
+    shard: int,
+    num_shards: int,
+    run_key: str,
+    root: str,
+    bundle: dsl.Output[dsl.Model],
+):
+    """Fit one shard of a fleet of twins; what did not change since the last time is not fitted again."""
+    from components.train.fine_tune import fine_tune
+
+    share = {"shard": shard, "num_shards": num_shards}
+    facts = fine_tune(examples.path, family, recipe, dataset, **share, out=bundle.path, root=root, run_key=run_key)
+    bundle.metadata.update(facts)

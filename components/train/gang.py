@@ -48,18 +48,22 @@ def gang_app(worker: Sequence[str], *, processes: int) -> specs.AppDef:
 
     The interpreter is this one, by its path: no shell, no ``torchrun`` of another environment.
     """
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nnodes=1", f"--nproc-per-node={processes}"]
-    launcher += ["--max-restarts=0", f"--shutdown-timeout={GRACE_S}", "-m", *worker]
     role = specs.Role(
         name="trainer",
         image=str(Path.cwd()),
         entrypoint=sys.executable,
-        args=launcher,
+        args=["-m", "torch.distributed.run", "--standalone", "--nnodes=1", *workers(worker, per_host=processes)],
         env={**os.environ, "OMP_NUM_THREADS": "1", PARENT: str(os.getpid())},
         num_replicas=1,
         resource=specs.Resource(cpu=processes, gpu=0, memMB=0),
     )
     return specs.AppDef(name="quantfoundry-train", roles=[role])
+
+
+def workers(worker: Sequence[str], *, per_host: int) -> list[str]:
+    """Return the arguments of ``torch.distributed.run`` that are the same on one host and on each of several."""
+    watched = ["--max-restarts=0", f"--shutdown-timeout={GRACE_S}"]
+    return [f"--nproc-per-node={per_host}", *watched, "-m", *worker]
 
 
 def run_gang(app: specs.AppDef, *, logs: Path, stop: Stop, max_restarts: int = MAX_RESTARTS) -> None:

@@ -24,7 +24,8 @@ def work(request: dict[str, Any]) -> int:
     logging.basicConfig(level=logging.INFO if first else logging.WARNING, format="%(levelname)s %(name)s %(message)s")
     stop = Stop()
     stop.install()
-    for caller in (int(os.environ[PARENT]), os.getppid()):
+    callers = [os.environ[PARENT]] if PARENT in os.environ else []  # on another host, only the launcher is near
+    for caller in (*map(int, callers), os.getppid()):
         die_with(caller, stop, grace_s=ORPHAN_GRACE_S)
     workspace = Workspace.at(request["root"])
     events = workspace.run(request["run_key"]) / "progress.jsonl"

@@ -20,6 +20,8 @@ from components.core.bundle import Bundle
 from components.core.errors import ArtifactError
 from components.core.verdict import Measurement
 from components.learning.examples import Examples, read_examples
+from components.market.columns import QUANTILE_LEVELS
+from components.market.predictions import ALLOCATION
 from components.serving.loader import GRAPH, Served, Windows, load
 from components.trading.statistics import (
     Array,
@@ -27,6 +29,7 @@ from components.trading.statistics import (
     class_log_loss_rows,
     log_loss_rows,
     optimal_block_length,
+    quantile_loss_rows,
 )
 from components.validate.shapley import NUM_DRAWS, Explanation, explain, said_of
 
@@ -95,7 +98,7 @@ def attribute(bundle: Bundle, examples: Path, *, zone: str, seed: int, threads: 
     num = min(MAX_WINDOWS, NUM_PREDICTIONS // (len(data.columns) + 1), len(ends))
     places = np.floor((np.arange(num) + rng.random(num)) * len(ends) / num).astype(np.intp)  # one of each stretch
     chosen, others = ends[places], ends[donors(ends, rng)[places]]
-    unit, loss = loss_of(data)
+    unit, loss = loss_of(data, served.signature.outputs[0])
     own, foreign = (data.raw_windows(picked, served.signature.window) for picked in (chosen, others))
     said = said_of(served, own)
     label = data.label[chosen[:, 0], chosen[:, 1]]
@@ -119,10 +122,18 @@ def _explained(served: Served, data: Examples, ends: Ends, place: int, rng: np.r
     return explain(served, data, ends[place], window, others=others, rng=rng)
 
 
-def loss_of(data: Examples) -> tuple[str, Loss]:
-    """Return the unit and the function of what an error costs, from labels and the graph's first output, its answer."""
+def loss_of(data: Examples, answer: str) -> tuple[str, Loss]:
+    """Return the unit and the function of what an error costs, from labels and the graph's first output, ``answer``.
+
+    Of an allocation it is the squared distance to all long before a rise, all short before none.
+    """
+    if answer == ALLOCATION:
+        return "squared error", lambda label, said: (said - (2 * label - 1)) ** 2
     if data.classes:
         return "nats", lambda label, said: class_log_loss_rows(label.astype(np.int64), said)
+    if "label_unit" in data.manifest:
+        levels = np.array(QUANTILE_LEVELS)
+        return "log return", lambda label, said: quantile_loss_rows(label[:, None], said[:, -1:], levels)
     if "labeller" in data.manifest:
         return "squared error", lambda label, said: (said - label) ** 2
     return "nats", log_loss_rows

@@ -40,17 +40,18 @@ Flags = npt.NDArray[np.bool_]
 def feature_causality(manifest: Mapping[str, Any], family: Family) -> Answer:
     """Return whether the look-ahead probe of the features step found a column that the family reads.
 
-    Views that are not made of bars alone are not probed, and the reason says so. Examples whose manifest does not
-    tell of the probe fail.
+    Fails if a view that the family reads was not probed, or the manifest of the examples does not tell of the probe.
     """
     probe: dict[str, Any] | None = manifest.get("lookahead")
     if probe is None:
         return Unanswered("fail", "Fails closed: nobody probed the features. Run the features step again.")
+    silent = [view for view in family.columns if view not in probe["views"]]
+    if silent:
+        reason = f"Fails closed: nobody probed {', '.join(silent)}. Run the features step again."
+        return Unanswered("fail", reason)
     read = {(view, name) for view, names in family.columns.items() for name in names}
     guilty = [item["problem"] for item in probe["findings"] if (item["view"], item["column"]) in read]
-    silent = [view for view in family.columns if view not in probe["views"]]
-    notes = [*guilty[:1], f"{len(guilty)} of {len(read)} columns moved when later bars were changed and removed"]
-    notes += [f"not made of bars, so not probed: {', '.join(silent)}"] if silent else []
+    notes = [*guilty[:1], f"{len(guilty)} of {len(read)} columns moved when later data were changed and removed"]
     return _exact(len(guilty), "; ".join(notes))
 
 

@@ -5,12 +5,13 @@ in the training zone, and whoever knows how often each class comes in this very 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
-from components.core.judge import JudgeConfig
+from components.core.judge import JudgeConfig, Metric
 from components.trading.calibration import quantile_codes, weighted_calibration_error
 from components.trading.statistics import Array, class_log_loss_rows
 from components.validate import controls, deflation
@@ -83,9 +84,43 @@ def log_loss_skill(zone: ClassZone, past: ClassZone) -> Quantity:
     return Quantity(skill, note)
 
 
-def trial_score(zone: ClassZone, past: ClassZone | None, _: object) -> float:
+def side_skill(zone: ClassZone, past: ClassZone) -> Quantity:
+    """Return 1 - log loss / log loss of the better peer, about sides: the first class or the last, where either came.
+
+    Chances of the two are scaled to sum to 1, those of the peer who knows the transitions likewise; the other peer
+    knows how often each side comes in this very zone. What lies between the sides tells nothing here.
+    """
+    table, ends = zone.predictions, (0, zone.num_classes - 1)
+    came = np.isin(table.label, ends)
+    other = (table.label == ends[1]).astype(np.int64)
+
+    def per_time(shares: Array) -> Array:
+        both = np.maximum(shares[:, ends], np.finfo(np.float64).tiny)
+        rows = class_log_loss_rows(other, both / both.sum(axis=1, keepdims=True))
+        return zone.per_time(np.where(came, rows, 0.0))
+
+    model, peer = per_time(table.probability), per_time(transitions(past)[table.now])
+    sides = by_class(zone, other, came, num=2)
+
+    def skill(weights: Array) -> Array:
+        counts = weights @ sides
+        total = counts.sum(axis=-1)
+        result: Array = 1 - weights @ model / np.minimum(weights @ peer, total * frequency_loss(counts))
+        return result
+
+    return Quantity(skill, f"log loss {model.sum() / max(came.sum(), 1):.4f} on the {came.sum():,} rows with a side")
+
+
+def chosen_skill(config: JudgeConfig) -> tuple[Metric, Callable[[ClassZone, ClassZone], Quantity]]:
+    """Return the skill that models are chosen by, and its gate: that of the sides where a gate asks about them."""
+    if any(gate.metric == "side_log_loss_skill" for gate in config.gates):
+        return "side_log_loss_skill", side_skill
+    return "class_log_loss_skill", log_loss_skill
+
+
+def trial_score(zone: ClassZone, past: ClassZone | None, config: JudgeConfig) -> float:
     """Return the skill; NaN where no peer has a training zone to learn from."""
-    return math.nan if past is None else value_of(log_loss_skill(zone, past), zone)
+    return math.nan if past is None else value_of(chosen_skill(config)[1](zone, past), zone)
 
 
 def transition_skill(zone: ClassZone, past: ClassZone) -> Quantity:
@@ -213,7 +248,8 @@ QUESTIONS: Questions = {
     "class_accuracy_lift": lambda case, _: case.measure(accuracy_lift(case.zone)),
     "macro_f1_lift": lambda case, _: case.measure(macro_f1_lift(case.zone)),
     "class_ece": lambda case, _: case.measure(calibration_error(case.zone)),
-    "deflated_skill": lambda case, _: deflation.skill(case, "class_log_loss_skill", log_loss_skill),
+    "side_log_loss_skill": lambda case, _: case.against_peers(side_skill),
+    "deflated_skill": lambda case, _: deflation.skill(case, *chosen_skill(case.config)),
     "worst_regime": lambda case, _: _worst_class(case),
     "planted_control": lambda case, gate: case.with_past(lambda past: controls.found(case, gate, planted(case, past))),
     "export_parity": lambda case, _: case.parity,

@@ -5,10 +5,10 @@
 
 from kfp import dsl
 
-from components.wiring import CPU, step
+from components.wiring import JUDGE, step
 
 
-@step(image=CPU)
+@step(image=JUDGE)
 def validate(
     bundle: dsl.Input[dsl.Model],
     examples: dsl.Input[dsl.Dataset],
@@ -35,3 +35,25 @@ def validate(
     if "roc" in facts:
         classification.log_roc_curve(**facts["roc"])
     return facts["outcome"]
+
+
+@step(image=JUDGE)
+def validate_twins(
+    shard_0: dsl.Input[dsl.Model],
+    shard_1: dsl.Input[dsl.Model],
+    examples: dsl.Input[dsl.Dataset],
+    family: str,
+    recipe: str,
+    run_key: str,
+    root: str,
+    verdicts: dsl.Output[dsl.Artifact],
+    report: dsl.Output[dsl.HTML],
+    metrics: dsl.Output[dsl.Metrics],
+):
+    """Judge each twin of a fleet on the test zone of its stock; give each a signed verdict, and one report of all."""
+    from components.validate.twins import validate_twins
+
+    names = {"family": family, "recipe": recipe, "root": root, "run_key": run_key}
+    shards = [shard_0.path, shard_1.path]
+    facts = validate_twins(shards, examples.path, out=verdicts.path, report=report.path, **names)
+    metrics.metadata.update(facts["metrics"])

@@ -13,6 +13,7 @@ from scipy.special import ndtr  # pyright: ignore[reportMissingTypeStubs]
 from components.core.judge import Metric
 from components.trading.backtest import backtest
 from components.trading.sharpe import deflated_benchmark, deflated_sharpe, expected_maximum, moments_of
+from components.trading.statistics import Array
 from components.validate.case import Answer, Case, Unanswered
 from components.validate.measures import Measured, Quantity, value_of
 from components.validate.zone import Zone
@@ -23,7 +24,11 @@ def sharpe(case: Case[Zone]) -> Answer:
 
     One return for each decision time, taken as independent, skew and tails included; the form of 2014.
     """
-    net = backtest(case.zone.predictions, case.config.costs).net
+    return sharpe_of(case, backtest(case.zone.predictions, case.config.costs).net)
+
+
+def sharpe_of(case: Case[Any], net: Array) -> Answer:
+    """Return the same of the gains ``net`` of any book, one for each decision time."""
     if net.size < 2:  # noqa: PLR2004 - one return has no deviation
         return Unanswered("insufficient evidence", f"{net.size} decision times; at least 2 are needed.")
     moments, scores = moments_of(net), np.array(case.trial_scores)

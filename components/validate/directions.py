@@ -15,7 +15,7 @@ from components.validate import controls, deflation, measures
 from components.validate.case import Answer, Ask, Case, Questions, Unanswered
 from components.validate.measures import Quantity
 from components.validate.slices import Slices, in_the_worst, slices_of, thirds
-from components.validate.zone import Zone
+from components.validate.zone import Rows, Zone
 
 PLANTED_AUC: Final = 0.58
 """Of the positive control: such a model is right on about 55% of the rows if half of the bars rise."""
@@ -34,7 +34,7 @@ def trial_score(zone: Zone, _: object, config: JudgeConfig) -> float:
     return sharpe_ratio(backtest(zone.predictions, config.costs).net, periods_per_year=1.0)
 
 
-def past_volatility(zone: Zone) -> Array:
+def past_volatility(zone: Rows[Any]) -> Array:
     """Return of each decision time the standard deviation of the market's last 21 returns that were over by then.
 
     The market is the mean of the forward returns of a time; NaN while there are fewer than 21.
@@ -54,7 +54,7 @@ def past_volatility(zone: Zone) -> Array:
 def regimes(zone: Zone) -> Slices:
     """Return the AUC in calm, usual and wild times: thirds of the past volatility."""
     rows = zip(("calm", "usual", "wild"), thirds(past_volatility(zone)[zone.time]), strict=True)
-    return slices_of(zone, dict(rows), measures.ranking_by_time)
+    return slices_of(zone, dict(rows), measures.ranking)
 
 
 def planted(case: Case[Zone]) -> controls.Control:
@@ -64,7 +64,7 @@ def planted(case: Case[Zone]) -> controls.Control:
 
     def plant(noise: Array) -> Quantity:
         said = ndtr(lead * (table.label - 0.5) + noise[:, 0])
-        return measures.ranking_by_time(Zone(replace(table, probability=said)))
+        return measures.ranking(Zone(replace(table, probability=said)))
 
     line = case.line("auc", 0.5)
     return controls.Control(f"an AUC of {PLANTED_AUC:g}", line, plant, table.probability[:, None])
@@ -85,11 +85,16 @@ def _net_sharpe(case: Case[Zone]) -> Answer:
     return case.measure(measures.net_sharpe(case.zone, case.config.costs, bars_per_year=case.bars_per_year))
 
 
+def _timing_gain(case: Case[Zone]) -> Answer:
+    return case.measure(measures.timing_gain(case.zone, case.config.costs, bars_per_year=case.bars_per_year))
+
+
 QUESTIONS: Questions = {
     "precision_lift": _with_signals(lambda case: case.measure(measures.precision_lift(case.zone))),
     "auc": lambda case, _: case.measure(measures.ranking(case.zone)),
     "log_loss_skill": lambda case, _: case.measure(measures.log_loss_skill(case.zone)),
     "net_sharpe": _with_signals(_net_sharpe),
+    "timing_gain": _with_signals(_timing_gain),
     "deflated_sharpe": _with_signals(deflation.sharpe),
     "worst_regime": lambda case, _: in_the_worst(case, regimes(case.zone)),
     "planted_control": lambda case, gate: controls.found(case, gate, planted(case)),

@@ -15,10 +15,16 @@ from scipy.stats import t
 
 from components.core.errors import UsageError
 from components.core.judge import JudgeConfig
-from components.market.predictions import ClassPredictions, Predictions, ScorePredictions
+from components.market.predictions import (
+    AllocationPredictions,
+    ClassPredictions,
+    Predictions,
+    QuantilePredictions,
+    ScorePredictions,
+)
 from components.trading.discovery import benjamini_hochberg, benjamini_yekutieli
 from components.trading.statistics import Array, bootstrap_weights
-from components.validate import classes, measures, scores
+from components.validate import allocations, classes, measures, quantiles, scores
 from components.validate.kinds import Kind, Table, kind_of
 from components.validate.measures import Quantity
 from components.validate.zone import Rows
@@ -46,8 +52,11 @@ MAIN: Mapping[type, Main] = {
     Predictions: Main(lambda zone, _: measures.ranking(zone), 0.5),
     ClassPredictions: Main(classes.log_loss_skill, 0.01),
     ScorePredictions: Main(scores.error_skill, 0.01),
+    QuantilePredictions: Main(lambda zone, _: quantiles.correlation(zone), 0.0),
+    AllocationPredictions: Main(lambda zone, _: allocations.timing(zone), 0.0),
 }
-"""AUC above chance; 1 % less loss than what was known without a model."""
+"""AUC above chance; 1 % less loss than what was known without a model; of quantiles, where prices go, because how far
+they go can be known to a part in pure noise; of allocations, more than the same exposure held."""
 
 
 @dataclass(frozen=True)

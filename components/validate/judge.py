@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from components.core.bundle import Bundle
 from components.core.code import code_digest
 from components.core.family import Family
 from components.core.files import digest_of, read_json
-from components.core.judge import JudgeConfig
+from components.core.judge import GateConfig, JudgeConfig
 from components.core.lineage import EXAMPLES, carry
 from components.core.recipe import HOLDOUT
 from components.core.run_context import RunContext
@@ -28,6 +29,15 @@ from components.validate.zone import Rows
 HISTORY = "history.json"
 
 
+@dataclass(frozen=True)
+class Standing:
+    """What is known of a bundle among others, beside what it is asked by itself."""
+
+    gate: GateConfig
+    result: GateResult
+    metrics: Mapping[str, Measurement]
+
+
 def judge(
     bundle: Bundle,
     examples: Path,
@@ -39,17 +49,19 @@ def judge(
     champion: Bundle | None,
     ledger_length: int = 0,
     threads: int = 1,
+    standing: Standing | None = None,
 ) -> Verdict:
     """Return the verdict; write what ``publish`` does to ``out``.
 
-    The manifests of the examples, and of what they were made of, are copied beside it. As in ``weigh``.
+    The manifests of the examples, and of what they were made of, are copied beside it. Of a bundle with a
+    ``standing`` nothing is written to the run's folder, which belongs to all. As in ``weigh``.
     """
     findings = weigh(
         bundle, examples, run, config=config, family=family, champion=champion, ledger_length=ledger_length,
-        threads=threads,
+        threads=threads, standing=standing,
     )  # fmt: skip
     carry(examples, EXAMPLES, out)
-    publish(findings, bundle, out, run)
+    publish(findings, bundle, out, run, kept=run.folder if standing is None else out)
     return findings.verdict
 
 
@@ -63,8 +75,11 @@ def weigh(
     champion: Bundle | None,
     ledger_length: int = 0,
     threads: int = 1,
+    standing: Standing | None = None,
 ) -> Findings:
     """Return the verdict, unsigned, and everything behind it.
+
+    A ``standing`` is one gate more.
 
     Before any gate is asked, the bundle is written into the ledger of trials; before the holdout is, which is when
     every other gate has passed, into that of the openings: whoever weighs the same again adds nothing to either.
@@ -78,7 +93,7 @@ def weigh(
     hearing = Hearing(
         bundle=bundle, examples=examples, run=run, config=config, family=family, champion=champion, threads=threads
     )
-    results = _ask(hearing)
+    results = _ask(hearing, standing)
     evidence = hearing.kind.evidence(
         hearing.zone, hearing.past_zone, config, bars_per_year=float(hearing.manifest["bars_per_year"])
     )
@@ -87,15 +102,18 @@ def weigh(
         worth = attribute(bundle, examples, zone=TEST, seed=config.seed, threads=threads)
         metrics |= worth.measurements(TEST) if worth else {}
         metrics |= population_drift(examples, zone=TEST, seed=config.seed)
+    if standing is not None:
+        metrics |= standing.metrics
+        config = config.model_copy(update={"gates": (*config.gates, standing.gate)})
     return Findings(
-        verdict=_verdict(hearing, results, metrics, ledger_length=ledger_length),
+        verdict=_verdict(hearing, results, metrics, config=config, ledger_length=ledger_length),
         title=family.title, zone=hearing.zone, evidence=evidence, usable=not hearing.zone.defect(),
         examples=hearing.manifest, attribution=worth, history=_history(bundle), versions=_versions(bundle),
         returns=hearing.returns,
     )  # fmt: skip
 
 
-def _ask(hearing: Hearing) -> tuple[GateResult, ...]:
+def _ask(hearing: Hearing, standing: Standing | None) -> tuple[GateResult, ...]:
     """Return the answers of the gates about the test zone, and then of those about the holdout."""
     bundle, config, manifest = hearing.bundle, hearing.config, hearing.manifest
     bars_per_year = float(manifest["bars_per_year"])
@@ -104,6 +122,7 @@ def _ask(hearing: Hearing) -> tuple[GateResult, ...]:
         hearing.tested, config, bars_per_year=bars_per_year, champion=hearing.rival_says, past=hearing.past,
         trial_scores=scores, parity=hearing.parity, causality=hearing.causality,
     )  # fmt: skip
+    results += () if standing is None else (standing.result,)
     return results + ask_holdout(
         lambda: hearing.says(bundle, HOLDOUT) or hearing.kind.nothing,
         Opening.of(bundle, manifest, config, run_key=hearing.run.run_key),
@@ -113,9 +132,14 @@ def _ask(hearing: Hearing) -> tuple[GateResult, ...]:
 
 
 def _verdict(
-    hearing: Hearing, results: tuple[GateResult, ...], metrics: dict[str, Measurement], *, ledger_length: int
+    hearing: Hearing,
+    results: tuple[GateResult, ...],
+    metrics: dict[str, Measurement],
+    *,
+    config: JudgeConfig,
+    ledger_length: int,
 ) -> Verdict:
-    """Return the verdict, bound to everything that it was made of."""
+    """Return the verdict, bound to everything that it was made of; ``config`` holds all that was asked."""
     bundle, manifest, rival, outcome = hearing.bundle, hearing.manifest, hearing.rival, overall(results)
     itself = rival is not None and rival.digest == bundle.digest
     return Verdict(
@@ -137,7 +161,7 @@ def _verdict(
         champion_digest=hearing.champion.digest if hearing.champion else None,
         ledger_length=ledger_length,
         num_trials=len(hearing.trials),
-        judge=hearing.config,
+        judge=config,
         run_key=hearing.run.run_key,
         created=hearing.run.clock().isoformat(timespec="seconds"),
     )

@@ -7,13 +7,30 @@ from typing import Any
 import numpy as np
 
 from components.core.judge import GateConfig, JudgeConfig
-from components.market.predictions import ClassPredictions, Predictions, ScorePredictions
-from components.validate import class_page, classes, direction_page, directions, score_page, scores
+from components.market.predictions import (
+    AllocationPredictions,
+    ClassPredictions,
+    Predictions,
+    QuantilePredictions,
+    ScorePredictions,
+)
+from components.validate import (
+    allocation_page,
+    allocations,
+    class_page,
+    classes,
+    direction_page,
+    directions,
+    quantile_page,
+    quantiles,
+    score_page,
+    scores,
+)
 from components.validate.case import Questions
 from components.validate.sections import Evidence
-from components.validate.zone import ClassZone, Rows, ScoreZone, Zone
+from components.validate.zone import AllocationZone, ClassZone, Rows, ScoreZone, Zone
 
-Table = Predictions | ClassPredictions | ScorePredictions
+Table = Predictions | ClassPredictions | ScorePredictions | QuantilePredictions | AllocationPredictions
 
 _NONE = np.zeros(0)
 _CODES = np.zeros(0, dtype=np.int64)
@@ -67,6 +84,26 @@ KINDS: dict[type, Kind] = {
         trial_score=scores.trial_score,
         evidence=score_page.ScoreEvidence.of,
         learns=True,
+    ),
+    QuantilePredictions: Kind(
+        zone=quantiles.QuantileZone,
+        nothing=QuantilePredictions(
+            (), _CODES, _TIMES, (quantiles.MEDIAN,), np.zeros((0, 1, 1)), np.zeros((0, 1)), _NONE
+        ),
+        questions=quantiles.QUESTIONS,
+        block_length=quantiles.block_length,
+        trial_score=quantiles.trial_score,
+        evidence=quantile_page.QuantileEvidence.of,
+        learns=True,
+    ),
+    AllocationPredictions: Kind(
+        zone=AllocationZone,
+        nothing=AllocationPredictions((), _CODES, _TIMES, _NONE, _NONE, _NONE, _NONE, _NONE),
+        questions=allocations.QUESTIONS,
+        block_length=allocations.block_length,
+        trial_score=allocations.trial_score,
+        evidence=allocation_page.AllocationEvidence.of,
+        learns=False,
     ),
 }
 

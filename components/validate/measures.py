@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from components.core.judge import CostConfig, JudgeConfig
-from components.trading.backtest import backtest
+from components.trading.backtest import Book, backtest
 from components.trading.statistics import (
     Array,
     auc_of_ranks,
@@ -23,7 +23,6 @@ from components.trading.statistics import (
     optimal_block_length,
     placements,
     ranks,
-    weighted_auc,
 )
 from components.validate.zone import Index, Rows, Zone
 
@@ -119,16 +118,11 @@ def value_of(quantity: Quantity, zone: Rows[Any]) -> float:
 
 
 def ranking(zone: Zone) -> Quantity:
-    """Return the AUC: the chance that a bar that rises is scored above one that falls."""
-    table = zone.predictions
-    return Quantity(lambda weights: weighted_auc(table.label, table.probability, weights[:, zone.time]))
+    """Return the AUC: the chance that a bar that rises is scored above one that falls.
 
-
-def ranking_by_time(zone: Zone) -> Quantity:
-    """Return the AUC, linear in what each decision time adds to it: as ``ranking`` to first order, far cheaper.
-
-    Each row counts by its placement (DeLong, DeLong and Clarke-Pearson 1988): the share of the rows with the other
-    label that it is on the right side of, in the zone as it is.
+    Linear in what each decision time adds to it: of the zone as it is exact, of a resampled history to first order,
+    and far cheaper than to rank its rows anew. Each row counts by its placement (DeLong, DeLong and Clarke-Pearson
+    1988): the share of the rows with the other label that it is on the right side of.
     """
     table = zone.predictions
     placed = placements(table.label, table.probability)
@@ -166,8 +160,13 @@ def log_loss_skill(zone: Zone) -> Quantity:
 
 def net_sharpe(zone: Zone, costs: CostConfig, *, bars_per_year: float) -> Quantity:
     """Return the annualised Sharpe ratio of the long/flat book after costs; undefined if nothing varies."""
-    net = backtest(zone.predictions, costs).net
-    centre, num = float(net.mean()), zone.num_times
+    return sharpe_of(backtest(zone.predictions, costs), bars_per_year=bars_per_year)
+
+
+def sharpe_of(book: Book, *, bars_per_year: float) -> Quantity:
+    """Return the annualised Sharpe ratio of a book with one row per decision time; undefined if nothing varies."""
+    net = book.net
+    centre, num = float(net.mean()), net.size
     away = net - centre
     scale = math.sqrt(bars_per_year * (num - 1) / num) if np.ptp(net) > 0 else math.nan
 
@@ -176,7 +175,44 @@ def net_sharpe(zone: Zone, costs: CostConfig, *, bars_per_year: float) -> Quanti
         variance: Array = weights @ (away * away) / num - mean * mean
         return scale * (centre + mean) / np.sqrt(variance)
 
-    return Quantity(sharpe, f"total return {net.sum():+.1%} after costs of {costs.per_side:.2%} a side")
+    return Quantity(sharpe, f"total return {net.sum():+.1%} after costs of {book.cost:.2%} a side")
+
+
+def timing_gain(zone: Zone, costs: CostConfig, *, bars_per_year: float) -> Quantity:
+    """Return what knowing when earned in a year, after costs: more than holding as much of each symbol all the time.
+
+    It is the covariance of holdings and returns (Grinblatt and Titman 1993, "Performance Measurement without
+    Benchmarks"), summed over the symbols, less the costs of the book. Stakes are constant, and the share of a symbol's
+    slot that is held all the time is that of its decisions to be long. So who is always long gains nothing, and the
+    drift of a rising market is nobody's skill.
+    """
+    table, num_symbols = zone.predictions, max(len(zone.predictions.symbols), 1)
+    known = np.isfinite(table.forward_return)
+    share = float(zone.signal[known].sum()) / max(int(np.count_nonzero(known)), 1)
+    gain = gain_by_timing(zone, zone.signal / num_symbols, backtest(table, costs), bars_per_year=bars_per_year)
+    return Quantity(gain.of, f"in the market {share:.0%} of the time; {gain.note}")
+
+
+def gain_by_timing(zone: Rows[Any], weight: Array, book: Book, *, bars_per_year: float) -> Quantity:
+    """Return the same of any book that holds ``weight`` of the capital, of each row, until the next decision."""
+    earned = zone.predictions.forward_return
+    timed = zone.per_time(deviations(zone, weight) * deviations(zone, earned))
+    paid = book.cost * book.turnover
+    held = float(np.where(np.isfinite(earned), weight * earned, 0.0).sum() - timed.sum())
+    note = f"over the zone {timed.sum():+.1%} by timing, {paid.sum():.1%} costs, and {held:+.1%} by holding as much"
+    gain = bars_per_year * (timed - paid) / zone.num_times
+    return Quantity(lambda weights: weights @ gain, note)
+
+
+def deviations(zone: Rows[Any], rows: Array) -> Array:
+    """Return each row's value less the mean of its symbol, of the rows whose forward return is known; 0 elsewhere."""
+    table, num_symbols = zone.predictions, max(len(zone.predictions.symbols), 1)
+    known = np.isfinite(table.forward_return)
+    values = np.where(known, rows, 0.0)
+    num_known = np.maximum(np.bincount(table.symbol, known, num_symbols), 1)
+    mean = np.bincount(table.symbol, values, num_symbols) / num_known
+    away: Array = np.where(known, values - mean[table.symbol], 0.0)
+    return away
 
 
 def excess_loss(zone: Zone, champion: Zone) -> Quantity:
@@ -184,6 +220,12 @@ def excess_loss(zone: Zone, champion: Zone) -> Quantity:
     label = zone.predictions.label
     mine = log_loss_rows(label, zone.predictions.probability)
     return mean_excess(zone, mine, log_loss_rows(label, champion.predictions.probability))
+
+
+def mean_of(zone: Rows[Any], rows: Array) -> Quantity:
+    """Return the mean of ``rows`` over the rows."""
+    sums, counts = zone.per_time(rows), zone.rows_per_time
+    return Quantity(lambda weights: weights @ sums / (weights @ counts))
 
 
 def mean_excess(zone: Rows[Any], mine: Array, theirs: Array) -> Quantity:

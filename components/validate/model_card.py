@@ -15,6 +15,7 @@ from components.core.files import read_json
 from components.core.lineage import EXAMPLES
 from components.core.verdict import VERDICT, Verdict, read_verified
 from components.market.examples_manifest import examples_digest
+from components.market.predictions import ALLOCATION
 from components.validate.attribution import PREFIX
 from components.validate.markdown import Value, plain, table
 from components.validate.summary import SIGNS, gate_rows
@@ -31,6 +32,8 @@ TEXT, DOCUMENT = "model_card.md", "model_card.json"
 Section = dict[str, Value]
 
 _USES = {
+    ALLOCATION: "Says which share of the capital each symbol should hold until the next decision. For research, and "
+    "for a paper account.",
     "direction": "Says how likely each symbol's next bar closes higher. For research, and for a paper account that "
     "is long or flat.",
     "classes": "Says how likely each class comes. For research, and as one input of a decision that people answer for.",
@@ -58,7 +61,7 @@ def card(bundle: Mapping[str, Any], verdict: Verdict, examples: Mapping[str, Any
             raise ArtifactError(f"the verdict is on {name} {judged[:12]}, not {given!s:.12}. Judge this bundle")
     return {
         "Model details": _details(bundle, verdict),
-        "Intended use": _use(examples),
+        "Intended use": _use(examples, bundle),
         "Factors": _factors(examples, verdict),
         "Metrics": _metrics(verdict),
         "Evaluation data": _evaluation(examples, verdict),
@@ -72,7 +75,9 @@ def card(bundle: Mapping[str, Any], verdict: Verdict, examples: Mapping[str, Any
     }
 
 
-def _kind(examples: Mapping[str, Any]) -> str:
+def _kind(examples: Mapping[str, Any], bundle: Mapping[str, Any]) -> str:
+    if ALLOCATION in bundle["schema"].get("outputs", ()):
+        return ALLOCATION
     return "classes" if examples.get("classes") else "score" if "labeller" in examples else "direction"
 
 
@@ -96,9 +101,9 @@ def _details(bundle: Mapping[str, Any], verdict: Verdict) -> Section:
     }
 
 
-def _use(examples: Mapping[str, Any]) -> Section:
+def _use(examples: Mapping[str, Any], bundle: Mapping[str, Any]) -> Section:
     return {
-        "Intended": _USES[_kind(examples)],
+        "Intended": _USES[_kind(examples, bundle)],
         "Users": "people who can read the gates below, and the paper account",
         "Out of scope": "orders sent without a person, advice to others, symbols and bars other than those below",
     }

@@ -15,7 +15,7 @@ from components.validate.course import (
     rolling_sharpe,
     win_interval,
 )
-from components.validate.sections import Findings, day_ticks, figure, keyed
+from components.validate.sections import FORMS, Findings, day_ticks, figure, keyed
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Year")
 ANSWERS = {
@@ -140,8 +140,8 @@ def bands_table(found: list[Band]) -> str:
     return table(["Number", "Published band", "Answer", "Test zone", "Interval"], rows, numbers=2) + aside
 
 
-def trading_table(findings: Findings) -> str:
-    """Return what trading earned and paid, beside buying and holding."""
+def trading_table(findings: Findings, *, how: str = "Long or flat, equal stakes, filled at the next open") -> str:
+    """Return what trading earned and paid, beside buying and holding, and what was earned by timing alone."""
     names = {
         "total_return": ("Total return, after costs", "+.2%"),
         "sharpe": ("Sharpe ratio, annualised", "+.2f"),
@@ -159,4 +159,8 @@ def trading_table(findings: Findings) -> str:
         [title, text(findings.value(name), form), text(findings.value(f"hold_{name}"), form)]
         for name, (title, form) in names.items()
     ]
-    return table(["Long or flat, equal stakes, filled at the next open", "Model", "Buy and hold"], rows, numbers=2)
+    gate = next((gate for gate in findings.verdict.gates if gate.metric == "timing_gain"), None)
+    if gate is not None:
+        title = "Gain by timing, a year, over holding as much all the time"
+        rows.append([title, text(gate.value, FORMS["timing_gain"]), DASH])
+    return table([how, "Model", "Buy and hold"], rows, numbers=2)

@@ -9,7 +9,7 @@ from components.core.bundle import Bundle
 from components.core.errors import ArtifactError, DataError
 from components.core.family import Family
 from components.learning.examples import Examples, read_examples
-from components.market.predictions import Predictions, ScorePredictions
+from components.market.predictions import AllocationPredictions, Predictions, QuantilePredictions, ScorePredictions
 from components.serving.loader import Served, load
 from components.trading.statistics import Array
 from components.validate.case import Answer, Unanswered
@@ -39,14 +39,14 @@ def parity(bundle: Bundle, examples: Path, judged: Table, family: Family, *, thr
 def compare(served: Served, data: Examples, judged: Table) -> Answer:
     """Return the largest difference on at most 512 windows, evenly spread over the rows that were judged.
 
-    The first output is what the judge reads: a probability, one for each class, or a score. Of directions the
-    decision is compared too: another one, away from the threshold, is a difference of 1.
+    The first output is what the judge reads: a probability, one for each class, a score, or quantiles. Of directions
+    the decision is compared too: another one, away from the threshold, is a difference of 1.
 
     Raises:
         ArtifactError: If the graph gives up or its first output has another shape.
         DataError: If a window is not in the examples in full.
     """
-    num_rows = judged.label.size
+    num_rows = judged.symbol.size
     if not num_rows:
         return Unanswered("insufficient evidence", "There is no row to compare what is served on.")
     signature = served.signature
@@ -54,7 +54,7 @@ def compare(served: Served, data: Examples, judged: Table) -> Answer:
         raise ArtifactError(f"the graph reads {signature.columns}, the examples have {data.columns}")
     rows = np.unique(np.linspace(0, num_rows - 1, NUM_WINDOWS).round().astype(np.intp))
     outputs = served.predict(data.raw_windows(_ends(data, judged, rows, signature.window), signature.window))
-    said = (judged.score if isinstance(judged, ScorePredictions) else judged.probability)[rows]
+    said = judged_numbers(judged)[rows]
     first = outputs[signature.outputs[0]].astype(np.float64)
     if first.shape != said.shape:
         raise ArtifactError(f"the output {signature.outputs[0]} has shape {first.shape}, what was judged {said.shape}")
@@ -65,6 +65,17 @@ def compare(served: Served, data: Examples, judged: Table) -> Answer:
         largest = max(largest, float(num_other > 0))
         note += f", {num_other} decisions differ"
     return Measured(largest, largest, largest, note)
+
+
+def judged_numbers(judged: Table) -> Array:
+    """Return what a table says of each row, as the first output of a graph says it."""
+    match judged:
+        case ScorePredictions() | AllocationPredictions():
+            return judged.score
+        case QuantilePredictions():
+            return judged.quantile
+        case _:
+            return judged.probability
 
 
 def _ends(data: Examples, judged: Table, rows: Index, window: int) -> Index:

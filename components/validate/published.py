@@ -21,10 +21,11 @@ KEPT: Final = (REPORT, model_card.TEXT, RETURNS)
 """What is copied to the run's folder, where people look and later trials are compared."""
 
 
-def publish(findings: Findings, bundle: Bundle, out: Path, run: RunContext) -> None:
+def publish(findings: Findings, bundle: Bundle, out: Path, run: RunContext, *, kept: Path) -> None:
     """Write metrics, report, summary, model card and any returns to ``out``, and last the signed verdict: all is there.
 
-    The manifest of the examples lies in ``out`` already; that of the bundle is copied beside it.
+    The manifest of the examples lies in ``out`` already; that of the bundle is copied beside it. What people look at
+    is written to ``kept`` too.
     """
     verdict = findings.verdict
     write_json(out / METRICS, json.loads(verdict.model_dump_json())["metrics"])
@@ -37,7 +38,7 @@ def publish(findings: Findings, bundle: Bundle, out: Path, run: RunContext) -> N
     if findings.returns is not None:
         contents[RETURNS] = findings.returns
     for name, content in contents.items():
-        for folder in (out, run.folder) if name in KEPT else (out,):
+        for folder in {out, kept} if name in KEPT else (out,):
             with atomic_file(folder / name) as file:
                 file.write(content)
     write(out / VERDICT, verdict, run.workspace.signing_key)

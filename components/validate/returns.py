@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 
 from components.core.errors import ArtifactError
 from components.core.judge import JudgeConfig
+from components.trading.allocation import trade_allocations
 from components.trading.backtest import backtest
 from components.trading.statistics import Array
-from components.validate.zone import Rows, Zone
+from components.validate.zone import AllocationZone, Rows, Zone
 
 RETURNS: Final = "returns.parquet"
 BARS_PER_YEAR: Final = b"bars_per_year"
@@ -37,10 +38,13 @@ class Returns:
 
 
 def file_of(zone: Rows[Any], config: JudgeConfig, *, bars_per_year: float) -> bytes | None:
-    """Return the parquet file of a zone's returns; None unless it holds directions that can be traded."""
-    if not isinstance(zone, Zone) or not zone.num_rows or zone.defect():
+    """Return the parquet file of a zone's returns; None unless it holds what can be traded."""
+    if not isinstance(zone, Zone | AllocationZone) or not zone.num_rows or zone.defect():
         return None
-    book = backtest(zone.predictions, config.costs)
+    if isinstance(zone, AllocationZone):
+        book = trade_allocations(zone.predictions, config.costs)
+    else:
+        book = backtest(zone.predictions, config.costs)
     schema = _SCHEMA.with_metadata({BARS_PER_YEAR: repr(bars_per_year)})
     table = pa.table([book.timestamp.astype("datetime64[us]"), book.net], schema=schema)
     sink = io.BytesIO()

@@ -11,17 +11,17 @@ from components.core.judge import JudgeConfig
 from components.core.page import table, text
 from components.core.verdict import Measurement
 from components.trading.calibration import Bin
-from components.trading.statistics import Array
 from components.validate import scores
-from components.validate.charts import Line, line_chart, reliability_chart
+from components.validate.charts import reliability_chart
 from components.validate.measures import Histories
 from components.validate.metrics import measurements
 from components.validate.regime_page import regime_metrics, regime_section
-from components.validate.sections import Findings, day_ticks, figure, keyed, training_figure
+from components.validate.sections import Findings, figure, training_figure
 from components.validate.slices import Regime, regimes_of
+from components.validate.time_chart import means_over_time, time_figure
 from components.validate.zone import ScoreZone
 
-NUM_BINS, NUM_PARTS = 10, 48
+NUM_BINS = 10
 
 
 @dataclass(frozen=True)
@@ -119,71 +119,29 @@ def curve_figure(zone: ScoreZone) -> str:
     return figure("What came after each score", escape(words), chart)
 
 
-def _parts(zone: ScoreZone, rows: Array) -> Array:
-    """Return the means of the rows over parts of equally many decision times."""
-    edges = np.array_split(np.arange(zone.num_times), min(NUM_PARTS, zone.num_times))
-    totals, counts = zone.per_time(rows), zone.rows_per_time
-    return np.array([totals[part].sum() / counts[part].sum() for part in edges])
-
-
-def _course(
-    zone: ScoreZone, title: str, words: str, rows: dict[str, Array], *, key: str, unit: str, level: float | None = None
-) -> str:
-    lines = [
-        Line(name, np.arange(part.size, dtype=np.float64), part, style)
-        for (name, part), style in zip(rows.items(), ("model", "peer"), strict=False)
-    ]
-    edges = np.array_split(zone.times, lines[0].x.size)
-    ticks = day_ticks(lines[0].x, [str(part[0])[:10] for part in edges])
-    return line_chart(
-        key,
-        title,
-        words,
-        lines,
-        x_label="decision",
-        y_label=unit,
-        x_ticks=ticks,
-        y_text=lambda v: f"{v:.3g}",
-        level=level,
-    )
-
-
 def course_figure(zone: ScoreZone) -> str:
     """Return the squared error in the course of time, beside that of saying that nothing changes."""
     same = (zone.predictions.now - zone.predictions.label) ** 2
-    model, peer = _parts(zone, scores.squared_errors(zone)), _parts(zone, same)
+    model, peer = means_over_time(zone, scores.squared_errors(zone)), means_over_time(zone, same)
     words = (
         f"Mean squared error, {zone.predictions.horizon} bars ahead, in {model.size} parts of the zone: lower than "
         f"saying that nothing changes in {int(np.count_nonzero(model < peer))} of them."
     )
-    chart = _course(
-        zone,
-        "Error in the course of time",
-        words,
-        {"model": model, "no change": peer},
-        key="course",
-        unit="mean squared error",
-    )
-    return figure("Error in the course of time", f"{escape(words)}<br>{keyed(model='model', peer='no change')}", chart)
+    lines = {"model": model, "no change": peer}
+    return time_figure(zone, "Error in the course of time", words, lines, key="course", unit="mean squared error")
 
 
 def reconstruction_figure(zone: ScoreZone) -> str:
     """Return the error of the reconstruction in the course of time."""
-    parts = _parts(zone, zone.predictions.error)
+    parts = means_over_time(zone, zone.predictions.error)
     words = (
         f"Squared error of the reconstruction, where 1, dashed, is that of the training mean: between "
         f"{parts.min():.2f} and {parts.max():.2f}."
     )
-    chart = _course(
-        zone,
-        "Reconstruction",
-        words,
-        {"model": parts},
-        key="reconstruction",
-        unit="squared training deviations",
-        level=1.0,
-    )
-    return figure("Does it still know the data?", escape(words), chart)
+    return time_figure(
+        zone, "Reconstruction", words, {"model": parts}, key="reconstruction", unit="squared training deviations",
+        heading="Does it still know the data?", level=1.0,
+    )  # fmt: skip
 
 
 def metrics_table(findings: Findings) -> str:

@@ -11,17 +11,16 @@ from typing import Final
 import numpy as np
 
 from components.core.judge import JudgeConfig
-from components.trading.statistics import Array, ranks
+from components.trading.statistics import Array
 from components.validate import controls, deflation
 from components.validate.case import Case, Questions
-from components.validate.measures import Measured, Quantity, longest_block, shifted_share, value_of
+from components.validate.measures import Measured, Quantity, longest_block, mean_of, value_of
+from components.validate.rank_correlation import centred_ranks, rank_placebo, spearman
 from components.validate.slices import Slices, in_the_worst, slices_of, thirds
 from components.validate.zone import ScoreZone
 
 PLANTED_SKILL: Final = 0.25
 """Of the positive control: so much less squared error than the best peer has."""
-
-_ROUNDING = 1e-12  # below it a variance of ranks, which lie within 1, is none
 
 
 def block_length(zone: ScoreZone, config: JudgeConfig) -> float:
@@ -79,37 +78,17 @@ def trial_score(zone: ScoreZone, past: ScoreZone | None, _: object) -> float:
 
 
 def _centred_ranks(zone: ScoreZone) -> tuple[Array, Array]:
-    said, came = ((ranks(rows) - (rows.size + 1) / 2) / rows.size for rows in _pair(zone))
-    return said, came
-
-
-def _pair(zone: ScoreZone) -> tuple[Array, Array]:
-    return zone.predictions.score, zone.predictions.label
+    return centred_ranks(zone.predictions.score), centred_ranks(zone.predictions.label)
 
 
 def correlation(zone: ScoreZone) -> Quantity:
-    """Return Spearman's rank correlation of what was said and what came, over all rows together.
-
-    Pooled, so that a market of one symbol has one too, and both the order of the symbols and the course of time
-    count. Resamples keep the ranks of the whole zone.
-    """
-    said, came = _centred_ranks(zone)
-    sums = [zone.per_time(rows) for rows in (said, came, said * said, came * came, said * came)]
-
-    def spearman(weights: Array) -> Array:
-        one, two, one_one, two_two, one_two = (weights @ sum_ / (weights @ zone.rows_per_time) for sum_ in sums)
-        spread, other = one_one - one * one, two_two - two * two
-        room = np.where((spread > _ROUNDING) & (other > _ROUNDING), spread * other, math.nan)
-        result: Array = (one_two - one * two) / np.sqrt(room)
-        return result
-
-    return Quantity(spearman)
+    """Return Spearman's rank correlation of the score said and the score that came, over all rows together."""
+    return spearman(zone, *_centred_ranks(zone))
 
 
 def reconstruction(zone: ScoreZone) -> Quantity:
     """Return the mean squared error of the reconstruction; 1 is that of always giving the training mean."""
-    errors, rows = zone.per_time(zone.predictions.error), zone.rows_per_time
-    return Quantity(lambda weights: weights @ errors / (weights @ rows))
+    return mean_of(zone, zone.predictions.error)
 
 
 def excess_error(zone: ScoreZone, champion: ScoreZone) -> Quantity:
@@ -124,11 +103,8 @@ def excess_error(zone: ScoreZone, champion: ScoreZone) -> Quantity:
 def placebo(zone: ScoreZone, *, level: float, seed: int) -> Measured:
     """Return the share of time-shifted label sets that the scores go with as well as with the real ones."""
     said, came = _centred_ranks(zone)
-    room = math.sqrt(float(said @ said) * float(came @ came)) or math.nan
-    return shifted_share(
-        zone, lambda given: float(said @ came[given]) / room,
-        name="correlation", level=level, seed=seed, undefined="the scores, or those that came, are all the same",
-    )  # fmt: skip
+    undefined = "the scores, or those that came, are all the same"
+    return rank_placebo(zone, said, came, level=level, seed=seed, undefined=undefined)
 
 
 def regimes(zone: ScoreZone, past: ScoreZone) -> Slices:

@@ -38,7 +38,7 @@ class Explanation:
 
 
 def said_of(served: Served, windows: Windows) -> Array:
-    """Return the graph's first output, its answer, [window] or [window, class]."""
+    """Return the graph's first output, its answer, [window], [window, class] or [window, step, level]."""
     return served.predict(windows)[served.signature.outputs[0]].astype(np.float64)
 
 

@@ -11,12 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from components.core.judge import JudgeConfig
-from components.market.predictions import ClassPredictions, Predictions, ScorePredictions
+from components.market.predictions import (
+    AllocationPredictions,
+    ClassPredictions,
+    Predictions,
+    QuantilePredictions,
+    ScorePredictions,
+)
 from components.trading.statistics import Array
 
 Index = npt.NDArray[np.intp]
 Flags = npt.NDArray[np.bool_]
-Table = TypeVar("Table", Predictions, ClassPredictions, ScorePredictions)
+Table = TypeVar("Table", Predictions, ClassPredictions, ScorePredictions, QuantilePredictions, AllocationPredictions)
 
 _SUM_TOLERANCE = 1e-6  # float32 probabilities sum to 1 within this
 
@@ -126,10 +132,9 @@ class Zone(Rows[Predictions]):
         """Return what ``Rows.defects`` does."""
         table = self.predictions
         labelled = (table.label == 0) | (table.label == 1)
-        impossible = np.isinf(table.forward_return) | (table.forward_return <= -1)
         yield ~_is_share(table.probability), "probabilities are not numbers in [0, 1]"
         yield ~labelled, "labels are neither 0 nor 1"
-        yield impossible, "forward returns are infinite or lose more than everything"
+        yield _impossible(table.forward_return), "forward returns are infinite or lose more than everything"
         yield not math.isfinite(table.threshold), "threshold is not a finite number"
 
 
@@ -198,6 +203,26 @@ class ScoreZone(Rows[ScorePredictions]):
         errors = np.isfinite(table.error) & (table.error >= 0)
         yield ~errors, "reconstruction errors are not numbers from 0 on"
         yield table.horizon < 1, "horizon is not at least 1 bar"
+
+
+@dataclass(frozen=True)
+class AllocationZone(Rows[AllocationPredictions]):
+    """How much of each symbol is held."""
+
+    def defects(self) -> Iterable[tuple[npt.ArrayLike, str]]:
+        """Return what ``Rows.defects`` does."""
+        table = self.predictions
+        yield ~_is_share(np.abs(table.score)), "scores are not numbers in [-1, 1]"
+        yield ~np.isfinite(table.weight), "weights are not finite numbers"
+        sizes = self.per_time(np.nan_to_num(np.abs(table.weight)))
+        yield sizes > 1 + _SUM_TOLERANCE, "decision times hold more than the capital"
+        for name, returns in (("expected", table.expected_return), ("that came", table.label)):
+            yield ~np.isfinite(returns), f"returns {name} are not finite numbers"
+        yield _impossible(table.forward_return), "forward returns are infinite or lose more than everything"
+
+
+def _impossible(returns: Array) -> Flags:
+    return np.isinf(returns) | (returns <= -1)
 
 
 def _is_share(numbers: Array) -> Flags:

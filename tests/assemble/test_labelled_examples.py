@@ -51,7 +51,7 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rows_of(features: Path, member: Family) -> pd.DataFrame:
-    return examples_table(features, member, member.recipe("daily").data)[0]
+    return examples_table(features, member, member.recipe("daily"))[0]
 
 
 def changed(features: Path, folder: Path, view: str, change: Any) -> Path:

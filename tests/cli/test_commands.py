@@ -1,6 +1,8 @@
 """The small commands, as they are typed."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,20 @@ def test_doctor_names_a_root_that_cannot_be_written(tmp_path: Path) -> None:
     result = CliRunner().invoke(qf, ["doctor", "--root", str(tmp_path / "file" / "root")])
     assert "BAD  artifact root" in result.output
     assert "choose another with --root" in result.output
+
+
+def test_doctor_checks_only_what_it_is_asked_to(tmp_path: Path) -> None:
+    assert call("doctor", "--root", str(tmp_path / "root"), "--only", "artifact root").output == "ok   artifact root\n"
+    assert list((tmp_path / "root").iterdir()) == []
+
+
+def test_doctor_refuses_a_root_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)  # as on a share that knows none
+    result = CliRunner().invoke(qf, ["doctor", "--root", str(tmp_path / "root"), "--only", "artifact root"])
+    assert "cannot write, lock and link below" in result.output
 
 
 def test_doctor_misses_a_key_of_the_gate_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

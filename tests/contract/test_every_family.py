@@ -1,6 +1,7 @@
 """What every discovered family keeps, whatever it models: one suite, and a new folder is in it at once."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from components.learning.examples import read_examples
 from components.score.batch import predict as predict_panel
 from components.serving.loader import Served, Windows, load
 from components.serving.source import Answer, ModelSource
+from components.validate.parity import judged_numbers
 
 pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
 SOURCE = "synthetic://planted?symbols=3&days=700&seed=4"
@@ -49,22 +51,33 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tiny(member: Family, *overrides: str) -> RecipeConfig:
     """Return the family's smoke recipe on short windows and labels near by."""
-    horizon = f"data.horizon={min(member.recipe('smoke').data.horizon, 3)}"
+    horizon = f"data.horizon={min(member.recipe('smoke').data.horizon, 5)}"
     return member.recipe("smoke", (*TINY, horizon, *overrides))
+
+
+def among(chosen: Callable[[Family], bool]) -> pytest.MarkDecorator:
+    """Ask a test of some families only: of those that serve a graph, or learn from windows themselves."""
+    members = [member for member in families.every() if chosen(member)]
+    return pytest.mark.parametrize("member", members, indirect=True, scope="module", ids=lambda member: member.name)
+
+
+serving = among(lambda member: bool(member.outputs))
+by_itself = among(lambda member: not member.starts_from)
 
 
 @dataclass(frozen=True)
 class Case:
-    """One family with examples of its own."""
+    """One family with examples of its own, and the bundle that it starts from, if it does from one."""
 
     member: Family
     folder: Path
     examples: Path
+    base: tuple[str, ...] = ()
 
     def train(self, name: str, *overrides: str, stop: Stop | None = None) -> Bundle:
         run = RunContext("train", name, Workspace.at(str(self.folder)), stop=Stop() if stop is None else stop)
-        out = self.folder / f"{name}-bundle"
-        made: Bundle = self.member.module("train").train(tiny(self.member, *overrides), self.examples, out, run)
+        out, config = self.folder / f"{name}-bundle", tiny(self.member, *self.base, *overrides)
+        made: Bundle = self.member.module("train").train(config, self.examples, out, run)
         return made
 
 
@@ -77,7 +90,10 @@ def member(request: pytest.FixtureRequest) -> Family:
 def assembled(member: Family, features: Path, folder: Path, *overrides: str) -> Case:
     recipe = tiny(member, *overrides).canonical()
     assemble(str(features), member.name, recipe, out=str(folder / "examples"), root=str(folder), run_key="k")
-    return Case(member, folder, folder / "examples")
+    if not member.starts_from:
+        return Case(member, folder, folder / "examples")
+    base = assembled(families.find(member.starts_from), features, folder / member.starts_from).train("base")
+    return Case(member, folder, folder / "examples", (f"{member.starts_from}={base.folder}",))
 
 
 @pytest.fixture(scope="module")
@@ -120,9 +136,9 @@ def test_the_same_recipe_and_data_give_the_same_bits(case: Case, trained: Bundle
 
 
 class StopAfter(Stop):
-    """Asks to stop at the 25th time that training looks."""
+    """Asks to stop at the 20th time that training looks."""
 
-    left = 25
+    left = 20
 
     def __bool__(self) -> bool:
         self.left -= 1
@@ -141,6 +157,7 @@ def test_stopped_and_run_again_a_training_ends_in_the_same_bits(case: Case, trai
     assert digest == trained.digest
 
 
+@by_itself
 @pytest.mark.slow
 def test_a_few_windows_are_learned_by_heart(member: Family, features: Path, tmp_path: Path) -> None:
     stopping = "stopping.patience" if "stopping" in member.recipe("smoke").model_dump()["train"] else "patience"
@@ -151,6 +168,7 @@ def test_a_few_windows_are_learned_by_heart(member: Family, features: Path, tmp_
     assert min(losses[-20:]) < 0.5 * losses[0], losses[::15]
 
 
+@serving
 @pytest.mark.slow
 def test_the_answer_to_a_window_depends_on_no_other(served: Served, windows: Windows) -> None:
     whole = served.predict(windows)
@@ -161,6 +179,7 @@ def test_the_answer_to_a_window_depends_on_no_other(served: Served, windows: Win
         np.testing.assert_allclose(values[0], whole[name][7], rtol=1e-5, atol=1e-6)
 
 
+@serving
 @pytest.mark.slow
 def test_no_answer_knows_what_comes_after_its_window(case: Case, served: Served) -> None:
     data, window = read_examples(case.examples), tiny(case.member).data.window
@@ -176,6 +195,7 @@ def test_no_answer_knows_what_comes_after_its_window(case: Case, served: Served)
     assert any(not np.array_equal(values, moved[name]) for name, values in before.items())
 
 
+@serving
 @pytest.mark.slow
 def test_a_copied_bundle_says_the_same_and_an_altered_one_nothing(
     trained: Bundle, served: Served, windows: Windows, tmp_path: Path
@@ -192,6 +212,7 @@ def test_a_copied_bundle_says_the_same_and_an_altered_one_nothing(
         load(tmp_path / "copy")
 
 
+@serving
 @pytest.mark.slow
 def test_graph_and_network_give_the_judge_the_same_numbers(case: Case, trained: Bundle, served: Served) -> None:
     judged = case.member.module("predict").predict(trained, case.examples, zone="test", threads=1)
@@ -199,11 +220,11 @@ def test_graph_and_network_give_the_judge_the_same_numbers(case: Case, trained: 
     ends = data.windows("test", config.window, config.horizon)
     said = predict_panel(Answer(served.predict, "trained", 1, served), data.panel.values, ends, config.window)
     first = said[case.member.outputs[0].name]
-    ours = judged.probability if hasattr(judged, "probability") else judged.score
-    assert len(first) == judged.label.size >= 80
-    np.testing.assert_allclose(first, ours, atol=2e-5)
+    assert len(first) == judged.symbol.size >= 80
+    np.testing.assert_allclose(first, judged_numbers(judged), atol=2e-5)
 
 
+@serving
 @pytest.mark.slow
 def test_without_a_model_the_baseline_answers_in_the_same_shapes(
     case: Case, served: Served, windows: Windows, tmp_path: Path
@@ -223,11 +244,11 @@ def test_training_does_not_open_the_sealed_holdout_and_prediction_does_where_it_
     days = pq.read_table(sealed / "holdout.parquet")["timestamp"].to_numpy().astype("datetime64[us]")
     predict = case.member.module("predict").predict
     found, before = (predict(trained, sealed, zone=zone, threads=1) for zone in ("holdout", "test"))
-    assert found.label.size > 10
+    assert found.symbol.size > 10
     assert set(found.timestamp) <= set(days)
     assert before.timestamp.max() < days.min()
     (sealed / "holdout.parquet").unlink()
     assert replace(case, folder=tmp_path, examples=sealed).train("blind").digest == trained.digest
-    assert predict(trained, sealed, zone="test", threads=1).label.size == before.label.size
+    assert predict(trained, sealed, zone="test", threads=1).symbol.size == before.symbol.size
     with pytest.raises(ArtifactError, match=r"holdout\.parquet: no such file"):
         predict(trained, sealed, zone="holdout", threads=1)

@@ -41,7 +41,7 @@ class Line:
         return json.loads((self.root / "runs" / run_key / f"{step}.json").read_text())
 
     def ledger(self, name: str = "") -> list[Path]:
-        return sorted((self.root / "ledger" / name).rglob("*.json"))
+        return sorted((self.root / "ledger" / name).rglob("[0-9]*.json"))
 
     def wait_for(self, run_key: str, step: str, text: str, *, timeout: float = 300) -> None:
         """Wait until a step of the run said ``text``."""

@@ -18,7 +18,6 @@ from components.promote.promotion import derive, enter
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.filterwarnings(r"ignore:The ``noload`` loader strategy:DeprecationWarning"),  # MLflow's own
 ]
 SCORING = ("run", "price-action-scoring", "--source", SMALL)
 

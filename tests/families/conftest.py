@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from made_bars import FACTS, labels_of
 
 from components.core.bundle import Bundle
 from components.core.files import sha256_of, write_json
@@ -17,7 +18,7 @@ from components.core.run_context import RunContext
 from components.core.workspace import Workspace
 from components.families.price_action.config import PriceActionConfig
 from components.families.price_action.train import train
-from components.market.columns import CONTEXT, REGIMES, RETURNS, TECHNICAL
+from components.market.columns import CONTEXT, FOUNDATION, REGIMES, RETURNS, TECHNICAL
 from components.market.examples_manifest import examples_digest
 from components.market.health import HEALTH_LABELLER, health_scores
 from components.market.labels import ahead
@@ -123,6 +124,18 @@ def seal_labelled(folder: Path, family: str, features: Floats, *, horizon: int) 
     table = examples_table(features, ahead(now, horizon), now, zones, names=names, kind="now")
     facts = {"regime": {"labeller": LABELLER, "classes": list(REGIMES)}, "health": {"labeller": HEALTH_LABELLER}}
     return seal_examples(folder, table, columns=list(names), **facts[family])
+
+
+@pytest.fixture(scope="session")
+def write_foundation() -> Callable[..., Path]:
+    """Write the examples folder of the foundation from raw rows; keywords replace what its manifest says."""
+
+    def write(folder: Path, rows: Floats, zones: dict[str, float], **facts: object) -> Path:
+        label, now = labels_of(rows)
+        table = examples_table(rows, label, now, zones, names=FOUNDATION, kind="now")
+        return seal_examples(folder, table, **(FACTS | facts))
+
+    return write
 
 
 @pytest.fixture(scope="session")

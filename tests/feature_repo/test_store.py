@@ -1,5 +1,6 @@
 """The store as the product uses it: every service loads, online equals offline, time only moves forward."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from components.core import family as families
 from components.core.errors import ArtifactError
-from components.market.columns import CONTEXT, MACD, RETURNS, TECHNICAL
+from components.market.columns import CHARACTERISTICS, CONTEXT, FORECASTS, MACD, RETURNS, TECHNICAL
 from feature_repo.definitions import definitions
 from feature_repo.online import read_online
 from feature_repo.place import Place
@@ -25,6 +26,8 @@ def features(tmp_path: Path) -> Path:
     views = {
         "technical_v1": ("symbol", ("AAA", "BBB"), (*TECHNICAL, *MACD)),
         "returns_v1": ("symbol", ("AAA", "BBB"), RETURNS),
+        "characteristics_v1": ("symbol", ("AAA", "BBB"), CHARACTERISTICS),
+        "forecasts_v1": ("symbol", ("AAA", "BBB"), FORECASTS),
         "context_v1": ("market", ("US",), CONTEXT),
     }
     for view, (key, names, columns) in views.items():
@@ -43,12 +46,12 @@ def test_every_family_has_a_service_that_loads_in_its_order(features: Path, tmp_
     apply(store, place, features)
     for family in families.every():
         key = "market" if family.unit == "market" else "symbol"
+        tables = {view: pd.read_parquet(features / f"{view}.parquet") for view in family.columns}
+        spine = next(iter(tables.values()))[[key, "event_timestamp"]].reset_index(drop=True)
+        got = point_in_time(store, family.feature_service, spine).to_pandas()
+        assert got.columns.tolist() == [key, "event_timestamp", *itertools.chain(*family.columns.values())]
         for view, columns in family.columns.items():
-            table = pd.read_parquet(features / f"{view}.parquet")
-            spine = table[[key, "event_timestamp"]].reset_index(drop=True)
-            got = point_in_time(store, family.feature_service, spine).to_pandas()
-            assert got.columns.tolist() == [key, "event_timestamp", *columns]
-            np.testing.assert_array_equal(got[list(columns)].to_numpy(), table[list(columns)].to_numpy())
+            np.testing.assert_array_equal(got[list(columns)].to_numpy(), tables[view][list(columns)].to_numpy())
 
 
 def test_online_values_are_the_newest_offline_ones_and_never_go_back(features: Path, tmp_path: Path) -> None:
@@ -75,7 +78,9 @@ def test_views_have_a_ttl_an_owner_units_and_explicit_columns(tmp_path: Path) ->
 
 def test_a_registry_that_lost_its_objects_is_refused(tmp_path: Path) -> None:
     store = open_store(Place.embedded(tmp_path / "feast"), "test")
-    with pytest.raises(ArtifactError, match=r"lists 0 objects but not .*price_action_v1, .*technical_v1\. Apply again"):
+    with pytest.raises(
+        ArtifactError, match=r"lists 0 objects but not .*price_action_v1, .*technical_v1, .*Apply again"
+    ):
         require(store, definitions(tmp_path))
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from components.core.run_context import RunContext, Stop
 from components.core.workspace import Workspace
 from components.learning.batches import epoch_order
 from components.learning.checkpoint import CheckpointStore
+from components.learning.dropout import MaskPool
 from components.learning.faults import DivergedError
 from components.learning.loop import Loop, Task
 from components.learning.reproducible import reproducible
@@ -123,6 +125,46 @@ def test_stopped_at_any_batch_it_ends_in_the_same_bits(make_loop: Callable[..., 
         torch.testing.assert_close(found[name], tensor, rtol=0, atol=0)
 
 
+def masked_task() -> Task:
+    """Return a task of positions that stand for two samples each, whose masks come from a pool."""
+    x, y = sheet()
+    model = nn.Linear(3, 1)
+    pool = MaskPool(0.3, num_elements=2**12, seed=0, device=CPU)
+
+    def loss(pairs: Tensor) -> Tensor:
+        rows = torch.cat([2 * pairs, 2 * pairs + 1])
+        return (model(pool.draw(1).drop(0, x[rows]))[:, 0] - y[rows]).square().mean()
+
+    weigh = lambda pairs: 2 * len(pairs)  # noqa: E731
+    return Task(model, SAMPLES // 2, loss, name="masked", seed=4, weigh=weigh, pool=pool)
+
+
+def test_masks_of_a_pool_are_resumed_and_samples_are_counted_as_the_task_weighs_them(tmp_path: Path) -> None:
+    def trained(key: str, polls: int) -> tuple[dict[str, Tensor], int]:
+        for stops in range(50):
+            run = RunContext("train", key, Workspace.at(str(tmp_path)), stop=StopAfter(polls))
+            store = CheckpointStore(run.checkpoints / "masked", log=logging.getLogger("test"))
+            with (
+                reproducible(seed=0, threads=1),
+                closing(Loop(masked_task(), config(batch=8), CPU, store, run)) as loop,
+            ):
+                try:
+                    while not loop.finished:
+                        loop.train_epoch()
+                        assert loop.position.num_seen == SAMPLES
+                        loop.close_epoch(0.0, validation(loop))
+                except InterruptedRunError:
+                    continue
+                return {name: item.clone() for name, item in loop.model.state_dict().items()}, stops
+        raise AssertionError("it never ended")
+
+    (whole, never), (stopped, often) = trained("whole", 10_000), trained("stopped", 2)
+    assert never == 0
+    assert often > 3
+    for name, tensor in whole.items():
+        torch.testing.assert_close(stopped[name], tensor, rtol=0, atol=0)
+
+
 def test_the_best_epoch_is_kept_and_patience_ends_the_training(make_loop: Callable[..., Loop]) -> None:
     losses = iter([3.0, 1.0, 2.0, 2.5, 1.5, 1.1])
     with reproducible(seed=0, threads=1), closing(make_loop(config(epochs=50, stopping={"patience": 3}))) as loop:
@@ -144,3 +186,20 @@ def test_a_validation_that_is_no_number_stops_and_names_the_setting(make_loop: C
             loop.close_epoch(trained, {"loss": float("nan")})
         with pytest.raises(ValueError, match="no epoch is over"):
             loop.restore_best()
+
+
+def test_a_caller_who_has_seen_enough_gets_the_best_weights_so_far(make_loop: Callable[..., Loop]) -> None:
+    seen = list[int]()
+    loop = make_loop(config(epochs=9))
+    loop._run = replace(loop._run, enough=lambda: loop.position.epoch >= 2)
+    with closing(loop):
+        while not loop.finished:
+            loop.close_epoch(loop.train_epoch(), validation(loop))
+            seen.append(loop.position.epoch)
+        assert loop.restore_best() in seen
+    assert seen == [1, 2]
+
+
+def test_betas_reach_the_optimizer(make_loop: Callable[..., Loop]) -> None:
+    with closing(make_loop(config(betas=(0.8, 0.95)))) as loop:
+        assert loop.optimizer.param_groups[0]["betas"] == (0.8, 0.95)

@@ -98,3 +98,12 @@ def test_float16_on_a_gpu_scales_its_losses_and_its_scale_comes_back() -> None:
     again.restore(precision.values())
     assert again.values() == precision.values()
     assert precision.values()["scale"] == 2.0**15
+
+
+@pytest.mark.promise("S4-49")
+def test_a_format_for_gpus_alone_leaves_a_cpu_at_32_bits() -> None:
+    gpu_only = PrecisionConfig(format="gpu")
+    assert resolved_format(gpu_only, CPU, has_bfloat16=True) == torch.float32
+    cuda = torch.device("cuda")
+    assert resolved_format(gpu_only, cuda, has_bfloat16=True) == torch.bfloat16
+    assert resolved_format(gpu_only, cuda, has_bfloat16=False) == torch.float16

@@ -73,3 +73,30 @@ def test_each_sample_finds_its_own_window_among_gaps(seed: int, rows: int, windo
         symbol, end = ends[slabs.samples[slab, row]]
         expected = panel[symbol, end - window + 1 : end + 1]
         assert torch.equal(gathered[slab, row : row + window], expected)
+
+
+def test_spaced_slabs_of_one_symbol_by_hand() -> None:
+    ends = np.array([(0, end) for end in range(3, 11)])
+    slabs = Slabs.spaced(ends, rows=2, stride=2, num_times=12, device=CPU)
+    assert slabs.ends.tolist() == [[0, 5], [0, 6], [0, 9], [0, 10]]
+    assert slabs.samples.tolist() == [[0, 2], [1, 3], [4, 6], [5, 7]]
+    with pytest.raises(ValueError, match="no sample may end among the last 2 bars"):
+        Slabs.spaced(ends, rows=2, stride=3, num_times=11, device=CPU)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 5), st.integers(1, 4), st.integers(1, 6))
+def test_each_sample_finds_its_own_window_among_spaced_ones(seed: int, rows: int, stride: int, window: int) -> None:
+    rng = np.random.default_rng(seed)
+    num_times = int(rng.integers(window + rows * stride + 3, 60))
+    ends = window_ends(rng.random((3, num_times)) > 0.1, np.zeros(num_times, dtype=np.int64), window, 3)
+    if not len(ends) or (num_times - ends[:, 1].min()) // stride < rows:
+        return
+    panel = torch.randn(3, num_times, 2, generator=torch.Generator().manual_seed(seed))
+    slabs = Slabs.spaced(ends, rows=rows, stride=stride, num_times=num_times, device=CPU)
+    gathered = Windows(panel, window + (rows - 1) * stride).gather(slabs.ends)
+    assert sorted(slabs.samples[slabs.counted].tolist()) == list(range(len(ends)))
+    for slab, row in slabs.counted.nonzero().tolist():
+        symbol, end = ends[slabs.samples[slab, row]]
+        expected = panel[symbol, end - window + 1 : end + 1]
+        assert torch.equal(gathered[slab, row * stride : row * stride + window], expected)

@@ -14,8 +14,6 @@ from components.core.errors import ArtifactError, BusyError
 from components.core.files import file_lock, read_json
 from components.learning.spool import SPOOL, Spool, replay
 
-pytestmark = pytest.mark.filterwarnings(r"ignore:The ``noload`` loader strategy:DeprecationWarning")  # MLflow's own
-
 
 def fill(path: Path, steps: range, *, training: str = "t", position: int = 0) -> None:
     with Spool(path, training=training, position=position) as spool:

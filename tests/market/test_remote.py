@@ -118,6 +118,7 @@ def test_two_faults_and_then_the_object_is_a_success(server: Faulty, fault: str 
     assert server.script == []
 
 
+@pytest.mark.promise("S0-55")
 @pytest.mark.parametrize("fault", [Answer(500, b""), Answer(503, b""), "hang", "short", "reset", "drip"])
 def test_a_fault_that_stays_is_one_named_error_and_no_file(
     server: Faulty, fault: str | Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from components.wiring import GPU_TYPE, POOL_LABEL
+from components.core.family import GPU_TYPE
+from components.wiring import POOL_LABEL
 from pipelines import COMPILED
 from pipelines.lint import hazards
 
@@ -73,8 +74,8 @@ def _executor(documents: Documents, name: str = "exec-train") -> dict[str, Any]:
     return documents[0]["deploymentSpec"]["executors"][name]["container"]
 
 
-def _placed(documents: Documents) -> dict[str, Any]:
-    return documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-train"]
+def _placed(documents: Documents, name: str = "exec-train") -> dict[str, Any]:
+    return documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"][name]
 
 
 def _task(documents: Documents) -> dict[str, Any]:
@@ -101,7 +102,29 @@ PLANTS: dict[str, tuple[Callable[[Documents], Any], str]] = {
     "GPU gone": (lambda d: _executor(d)["resources"].pop("accelerator"), "asks for no GPU"),
     "selector": (lambda d: _placed(d).pop("nodeSelector"), "selects no pool"),
     "toleration": (lambda d: _placed(d).pop("tolerations"), "does not tolerate"),
+    "shared memory": (lambda d: _placed(d).pop("emptyDirMounts"), "no memory at /dev/shm"),
     "root": (lambda d: _placed(d).pop("securityContext"), "may run as root"),
+    "user 0": (lambda d: _placed(d)["securityContext"].update(runAsUser="0"), "may run as root"),
+    "secret": (
+        lambda d: _executor(d).update(env=[{"name": "API_TOKEN", "value": "abc"}]),
+        "API_TOKEN holds a secret's value",
+    ),
+    "hostPath": (lambda d: _placed(d).update(hostPathMounts=[{"path": "/"}]), "hostPathMounts; not one of the things"),
+    "unbounded memory": (lambda d: _placed(d)["emptyDirMounts"][0].pop("sizeLimit"), "volume shm has no sizeLimit"),
+    "workspace": (lambda d: _placed(d).pop("pvcMount"), "mounts no claim"),
+    "another claim": (
+        lambda d: _placed(d)["pvcMount"].append({"constant": "theirs", "mountPath": "/x"}),
+        "('theirs', '/x')",
+    ),
+    "key to sign with": (
+        lambda d: _placed(d).update(secretAsVolume=[{"secretName": "qf-signing-key", "mountPath": "/k"}]),
+        "is given the Secret qf-signing-key, which is not for train",
+    ),
+    "unknown secret": (
+        lambda d: _placed(d).update(secretAsEnv=[{"secretName": "other", "keyToEnv": []}]),
+        "is given the Secret other",
+    ),
+    "no key to sign with": (lambda d: _placed(d, "exec-validate").pop("secretAsVolume"), "no key to sign with"),
     "timeout": (lambda d: _placed(d).pop("activeDeadlineSeconds"), "no timeout"),
     "memory": (lambda d: _executor(d)["resources"].pop("resourceMemoryLimit"), "no resourceMemoryLimit"),
 }

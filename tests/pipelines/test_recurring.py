@@ -42,7 +42,7 @@ def monthly(hour: int = 2, **arguments: str) -> dict[str, Schedule]:
 def test_the_file_becomes_recurring_runs_and_a_second_apply_changes_nothing(kubeflow: Kubeflow, remote: Remote) -> None:
     wanted = dict(schedules())
     assert [(change.pipeline, change.make, change.delete) for change in plan(remote, wanted)] == [
-        ("health", True, ()), ("publish-models", True, ()), ("regime", True, ()),
+        ("health", True, ()), ("publish-models", True, ()), ("regime", True, ()), ("weekly-twin-retraining", True, ()),
     ]  # fmt: skip
     assert kubeflow.writes() == []
     assert settle(remote, wanted) == []
@@ -51,6 +51,7 @@ def test_the_file_becomes_recurring_runs_and_a_second_apply_changes_nothing(kube
     regime = made["regime"]
     assert regime["trigger"] == {"cron_schedule": {"cron": "0 0 2 1 * *"}}
     assert (regime["max_concurrency"], regime["no_catchup"], regime["status"]) == ("1", True, "ENABLED")
+    assert regime["service_account"] == "qf-runner"
     sent = regime["runtime_config"]["parameters"]
     assert sent == {**wanted["regime"].arguments, "run_key": "regime-[[ScheduledTime]]"}
     before = len(kubeflow.writes())
@@ -80,6 +81,7 @@ def test_another_commit_with_the_same_pipeline_changes_nothing(kubeflow: Kubeflo
         ("max_concurrency", "2", "runs at once"),
         ("no_catchup", False, "no catch-up"),
         ("status", "DISABLED", "status"),
+        ("service_account", "default-editor", "service account"),
         ("pipeline_version_reference", {"pipeline_id": "pipeline-0", "pipeline_version_id": "gone"}, "pipeline"),
         ("pipeline_version_reference", {"pipeline_id": "pipeline-0"}, "pipeline"),
     ],

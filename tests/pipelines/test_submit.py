@@ -82,6 +82,7 @@ def test_what_failed_or_was_canceled_starts_anew_under_its_key(kubeflow: Kubeflo
     second = start(remote, published, ARGUMENTS)
     assert second.run_id != first.run_id
     keys = {run["runtime_config"]["parameters"]["run_key"] for run in kubeflow.runs.values()}
+    assert {run["service_account"] for run in kubeflow.runs.values()} == {"qf-runner"}
     assert keys == {first.display_name}
 
 
@@ -128,6 +129,7 @@ def test_following_ends_in_time_and_the_run_goes_on(kubeflow: Kubeflow) -> None:
     assert kubeflow.runs[run.run_id]["state"] == "PENDING"
 
 
+@pytest.mark.promise("S0-54")
 def test_patience_has_an_end_and_pauses_grow() -> None:
     pauses: list[float] = []
     remote = Remote(Address("http://127.0.0.1:9"), sleep=pauses.append)

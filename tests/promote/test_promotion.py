@@ -16,7 +16,6 @@ from components.core.workspace import Workspace
 from components.promote import tracking
 from components.promote.promotion import agrees, derive, enter, promote, roll_back
 
-pytestmark = pytest.mark.filterwarnings(r"ignore:The ``noload`` loader strategy:DeprecationWarning")  # MLflow's own
 FAMILY, DATASET = "price_action", "toy"
 
 
@@ -34,6 +33,12 @@ def entered(workspace: Workspace, bundle: Bundle, before: registry.ModelHistory 
     verdict = make_verdict(bundle, DATASET, before or history(workspace))
     lay_down(judged, verdict, workspace)
     return enter(workspace, bundle, judged, dataset=DATASET, run_key="k", clock=clock)
+
+
+def test_a_client_of_one_root_sends_nobody_elses_records_there(tracked: Workspace, tmp_path: Path) -> None:
+    tracking.client(tracked)
+    other = Workspace.at(str(tmp_path / "other"))
+    assert other.mlflow_uri == f"sqlite:///{other.root / 'mlflow' / 'mlflow.db'}"
 
 
 def test_a_pass_makes_a_champion_and_doing_it_twice_is_doing_it_once(workspace: Workspace, tmp_path: Path) -> None:

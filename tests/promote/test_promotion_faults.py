@@ -22,7 +22,6 @@ from components.promote.promotion import derive, enter
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.filterwarnings(r"ignore:The ``noload`` loader strategy:DeprecationWarning"),  # MLflow's own
 ]
 ROUNDS, RACERS = 50, 6
 RANDOM_KILLS = 12

@@ -12,7 +12,15 @@ from components.core import bundle as bundles
 from components.core import registry
 from components.core.bundle import Bundle
 from components.core.errors import ArtifactError, PromotionRefusedError
-from components.core.judge import CLASS_GATES, DEFAULT_GATES, SCORE_GATES, CostConfig, GateConfig, JudgeConfig
+from components.core.judge import (
+    ACTION_GATES,
+    CLASS_GATES,
+    DEFAULT_GATES,
+    SCORE_GATES,
+    CostConfig,
+    GateConfig,
+    JudgeConfig,
+)
 from components.core.verdict import VERDICT, Verdict
 from components.core.workspace import Workspace
 from components.promote.demands import demanded, shortfalls
@@ -204,8 +212,9 @@ def test_a_stricter_judge_is_welcome(workspace: Workspace, bundle: Bundle, tmp_p
 
 
 def test_each_family_demands_its_own_gates() -> None:
-    found = {family: demanded(family).gates for family in ("price_action", "regime", "health")}
-    assert found == {"price_action": DEFAULT_GATES, "regime": CLASS_GATES, "health": SCORE_GATES}
+    found = {family: demanded(family).gates for family in ("price_action", "regime", "health", "hybrid")}
+    wanted = {"price_action": DEFAULT_GATES, "regime": CLASS_GATES, "health": SCORE_GATES, "hybrid": ACTION_GATES}
+    assert found == wanted
 
 
 def test_gates_of_another_kind_do_not_stand_in(workspace: Workspace, tmp_path: Path) -> None:

@@ -71,6 +71,27 @@ def test_the_pointer_names_both_models_with_their_metrics(workspace: Workspace, 
         assert bundles.load(tmp_path / "models" / name).digest == made[family].digest
 
 
+@pytest.mark.promise("S0-13")
+def test_a_foundation_is_published_under_its_version_and_loads_from_there(workspace: Workspace, tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "bundle", 1, family="foundation", config={"model": {"hidden": 32}})
+    values = {"quantile_loss": 0.27, "hit_rate": 0.53}
+    metrics = {name: Measurement(zone="test", value=value) for name, value in values.items()}
+    verdict = make_verdict(bundle, "real", registry.history(workspace, "foundation", "real"), metrics=metrics)
+    enter(
+        workspace,
+        bundle,
+        lay_down(tmp_path / "verdict", verdict, workspace),
+        dataset="real",
+        run_key="k",
+        clock=lambda: NOW,
+    )
+    [name] = release(workspace, ("foundation",), "real", tmp_path / "models", at=NOW)
+    assert name == f"foundation/foundation_v1.0.{bundle.digest[:12]}"
+    assert bundles.load(tmp_path / "models" / name).digest == bundle.digest
+    pointer = json.loads((tmp_path / "models" / LATEST).read_text())
+    assert (pointer["foundation_model"], pointer["foundation_metrics"]) == (name, values)
+
+
 def test_a_family_without_a_champion_is_null_and_none_is_no_pointer(workspace: Workspace, tmp_path: Path) -> None:
     assert release(workspace, FAMILIES, "real", tmp_path, at=NOW) == []
     assert not (tmp_path / LATEST).exists()

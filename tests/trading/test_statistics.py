@@ -16,7 +16,6 @@ from components.trading.statistics import (
     optimal_block_length,
     ranks,
     sharpe_ratio,
-    weighted_auc,
     wilson_interval,
 )
 
@@ -42,16 +41,8 @@ def test_auc_agrees_with_scikit_learn_also_with_ties(rows: list[tuple[int, int]]
     label, score = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
     if 0 < label.sum() < label.size:
         assert auc(label, score) == pytest.approx(roc_auc_score(label, score), abs=1e-12)
-        assert weighted_auc(label, score, np.ones((1, label.size)))[0] == pytest.approx(auc(label, score), abs=1e-12)
     else:
         assert math.isnan(auc(label, score))
-
-
-def test_a_weight_of_three_is_the_row_three_times() -> None:
-    label, score = np.array([1.0, 0.0, 1.0, 0.0]), np.array([0.4, 0.4, 0.9, 0.1])
-    weights = np.array([[3.0, 1.0, 0.0, 2.0], [1.0, 1.0, 1.0, 1.0]])
-    expected = [auc(np.repeat(label, row.astype(int)), np.repeat(score, row.astype(int))) for row in weights]
-    np.testing.assert_allclose(weighted_auc(label, score, weights), expected, rtol=0, atol=1e-12)
 
 
 def test_ranks_share_the_mean_place() -> None:

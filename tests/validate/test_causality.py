@@ -123,12 +123,12 @@ def test_features_that_look_ahead_fail_the_family_that_reads_them_and_no_other()
     assert other.value == 0
 
 
-def test_a_view_that_is_not_made_of_bars_is_named_as_not_probed() -> None:
+def test_a_view_that_nobody_probed_fails_the_family_that_reads_it() -> None:
     manifest = {"lookahead": {"views": ["technical_v1"], "checked": "all", "findings": []}}
     found = feature_causality(manifest, families.find("regime"))
-    assert isinstance(found, Measured)
-    assert found.value == 0
-    assert "not probed: context_v1" in found.note
+    assert isinstance(found, Unanswered)
+    assert found.outcome == "fail"
+    assert "context_v1" in found.reason
 
 
 def test_features_that_nobody_probed_fail_closed() -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
-from components.core.judge import CAUSAL_METRICS, CLASS_GATES, GateConfig, JudgeConfig
+from components.core.judge import ACTION_GATES, CAUSAL_METRICS, CLASS_GATES, GateConfig, JudgeConfig
 from components.market.predictions import ClassPredictions
 from components.validate import classes
 from components.validate.gates import evaluate, overall
@@ -296,3 +296,36 @@ def test_a_question_of_another_kind_fails_closed(make_classes, past) -> None:
     answers = ask(make_classes(), past, config)
     assert answers["verdict"] == "fail"
     assert "auc says nothing of such predictions; ask class_log_loss_skill, " in answers["auc"].reason
+
+
+def three_classes(label: list[int], probability: list[list[float]]) -> ClassZone:
+    """Return one symbol's rows of buy, hold and sell; the class now is always hold."""
+    zone = two_classes([1] * len(label), label, [0.5] * len(label))
+    chances = np.array(probability)
+    return ClassZone(replace(zone.predictions, classes=("buy", "hold", "sell"), probability=chances))
+
+
+def test_side_skill_by_hand() -> None:
+    zone = three_classes([0, 2, 2, 1], [[0.6, 0.2, 0.2], [0.1, 0.5, 0.4], [0.2, 0.0, 0.8], [0.9, 0.1, 0.0]])
+    loss = -(np.log(0.75) + 2 * np.log(0.8)) / 3  # of the three rows with a side; the fourth, a hold, tells nothing
+    entropy = -(np.log(1 / 3) + 2 * np.log(2 / 3)) / 3
+    past = three_classes([0, 2] * 50, [[1 / 3] * 3] * 100)  # both sides as often: ln 2, more than the entropy here
+    assert whole(classes.side_skill(zone, past), zone) == pytest.approx(1 - loss / entropy, abs=1e-12)
+
+
+def test_who_knows_how_far_and_not_which_way_has_skill_and_no_side() -> None:
+    rng = np.random.default_rng(0)
+    wild = rng.random(4000) < 0.5  # a day of large moves, whose side nobody knows
+    label = np.where(rng.random(4000) < np.where(wild, 0.1, 0.9), 1, 2 * rng.integers(0, 2, 4000))
+    chance = np.where(wild[:, None], [0.45, 0.1, 0.45], [0.05, 0.9, 0.05])
+    zone = three_classes(label.tolist(), chance.tolist())
+    past = three_classes(label.tolist(), chance.tolist())
+    assert whole(classes.log_loss_skill(zone, past), zone) > 0.3
+    assert whole(classes.side_skill(zone, past), zone) == pytest.approx(0.0, abs=2e-3)
+    config = JudgeConfig(gates=ACTION_GATES, bootstrap_samples=200)
+    answers = ask(zone.predictions, past.predictions, config, parity=SAME)
+    assert answers["class_log_loss_skill"].outcome == "pass"
+    assert answers["side_log_loss_skill"].outcome == answers["deflated_skill"].outcome == "fail"
+    assert answers["verdict"] == "fail"
+    assert classes.trial_score(zone, past, config) < 2e-3
+    assert classes.trial_score(zone, past, QUICK) > 0.3

@@ -113,16 +113,7 @@ def test_the_negative_control_shuffled_labels_score_at_chance(make_zone) -> None
     assert num_passed == 0
 
 
-def test_the_cheap_ranking_has_the_bounds_of_the_exact_one(make_zone) -> None:
-    for seed in range(5):
-        zone = Zone(make_zone(skill=0.2, num_times=200, num_symbols=5, seed=seed))
-        histories = Histories(zone, CONTROL, 5.0)
-        exact, cheap = (histories.bounded(of(zone)) for of in (measures.ranking, measures.ranking_by_time))
-        assert cheap.value == pytest.approx(exact.value, abs=1e-12)
-        assert (cheap.lower, cheap.upper) == pytest.approx((exact.lower, exact.upper), abs=0.002)
-
-
-def test_labels_of_one_kind_leave_the_cheap_ranking_undefined(make_zone) -> None:
+def test_labels_of_one_kind_leave_the_ranking_undefined(make_zone) -> None:
     table = make_zone(skill=0.2)
     zone = Zone(replace(table, label=np.ones(table.label.size)))
-    assert np.isnan(value_of(measures.ranking_by_time(zone), zone))
+    assert np.isnan(value_of(measures.ranking(zone), zone))

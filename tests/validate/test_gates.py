@@ -26,6 +26,7 @@ def test_a_planted_signal_passes_every_gate(make_zone) -> None:
     answers = ask(make_zone(skill=0.35), JudgeConfig())
     assert answers["verdict"] == "pass"
     assert answers["auc"].lower > 0.6
+    assert answers["timing_gain"].lower > 0.1
 
 
 def test_a_guessing_model_passes_at_most_once_in_twenty(make_zone) -> None:
@@ -54,6 +55,7 @@ def test_always_long_in_a_rising_market_has_no_precision_lift(make_zone) -> None
     )
     answers = ask(rising)
     assert answers["net_sharpe"].outcome == "pass"
+    assert answers["timing_gain"].outcome == "fail"
     assert answers["precision_lift"].value == pytest.approx(0.0, abs=1e-12)
     assert answers["verdict"] == "fail"
 

@@ -57,7 +57,7 @@ def test_judging_twice_gives_the_same_bytes(bench, make_zone) -> None:
 def test_a_guessing_bundle_is_not_passed_and_the_reason_names_a_gate(bench, make_zone) -> None:
     verdict = run_judge(bench, make_zone(skill=0.0, seed=1))
     assert verdict.verdict == "fail"
-    assert re.search(r"\d of 11 gates failed\. .+ No: ", verdict.reason)
+    assert re.search(r"\d of 12 gates failed\. .+ No: ", verdict.reason)
 
 
 def test_examples_without_a_test_zone_are_insufficient_evidence_with_a_report(bench) -> None:

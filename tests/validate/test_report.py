@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_moves import make_moves
 from report_page import Page
 
-from components.core.judge import CLASS_GATES, SCORE_GATES, CostConfig, JudgeConfig
+from components.core.judge import CLASS_GATES, QUANTILE_GATES, SCORE_GATES, CostConfig, JudgeConfig
 from components.core.theme import STYLE
 from components.core.verdict import Verdict
 from components.trading.backtest import backtest
@@ -18,7 +19,12 @@ from components.validate.charts import Line, line_chart
 from components.validate.judge import judge
 from components.validate.shapley import Explanation
 
-GATES = {"directions": {}, "classes": {"gates": CLASS_GATES}, "scores": {"gates": SCORE_GATES}}
+GATES = {
+    "directions": {},
+    "classes": {"gates": CLASS_GATES},
+    "scores": {"gates": SCORE_GATES},
+    "quantiles": {"gates": QUANTILE_GATES},
+}
 
 
 @pytest.fixture
@@ -28,6 +34,7 @@ def report(bench, make_zone, make_classes, make_scores) -> Callable[..., tuple[V
         "directions": lambda: {"test": make_zone(skill=0.35)},
         "classes": lambda: {"test": make_classes(), "train": make_classes(num_times=600, seed=4)},
         "scores": lambda: {"test": make_scores(), "train": make_scores(num_times=600, seed=4)},
+        "quantiles": lambda: {"test": make_moves(skill=0.4), "train": make_moves(skill=0.4, seed=4)},
     }
 
     def write(kind: str = "directions", /, tables: dict | None = None, **changed: object) -> tuple[Verdict, Page]:
@@ -43,7 +50,7 @@ def report(bench, make_zone, make_classes, make_scores) -> Callable[..., tuple[V
 
 
 @pytest.mark.promise("S4-91", "S2-62")
-@pytest.mark.parametrize(("kind", "num_charts"), [("directions", 5), ("classes", 3), ("scores", 4)])
+@pytest.mark.parametrize(("kind", "num_charts"), [("directions", 5), ("classes", 3), ("scores", 4), ("quantiles", 3)])
 def test_every_page_is_whole_by_itself_and_says_its_charts_in_words(report, bench, kind: str, num_charts: int) -> None:
     _, page = report(kind)
     page.check()
@@ -64,12 +71,15 @@ def test_too_little_history_still_gives_a_whole_page(report, kind: str) -> None:
 
 
 def test_equity_is_shown_with_and_without_costs(report, make_zone) -> None:
-    _, page = report()
+    verdict, page = report()
     book = backtest(make_zone(skill=0.35), CostConfig())
     assert f"the book ends at {100 * (1 + book.net.sum()):.1f}" in page.text
     assert f"without costs it would be at {100 * (1 + book.gross.sum()):.1f}" in page.text
     assert "before costs" in page.text
     assert "Break-even cost per side" in page.text
+    timing = next(gate.value for gate in verdict.gates if gate.metric == "timing_gain")
+    assert "Gain by timing, a year, over holding as much all the time" in page.text
+    assert f"{timing:+.2%}" in page.text
 
 
 @pytest.mark.promise("S2-58")

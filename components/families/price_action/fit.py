@@ -120,9 +120,10 @@ class Fit:
 
     @property
     def finished(self) -> bool:
-        """Whether the last epoch is over or patience has run out."""
+        """Whether the last epoch is over, patience has run out, or the caller has seen enough."""
         train, position = self._config.train, self.position
-        return position.epoch >= train.epochs or position.stopping.over(train.stopping)
+        over = position.epoch >= train.epochs or position.stopping.over(train.stopping)
+        return over or (position.epoch > 0 and position.batch == 0 and self._run.enough())
 
     def save(self) -> None:
         """Write a checkpoint of this very moment, between two steps."""

@@ -8,9 +8,11 @@ length, a rank or a last row. For features that are made of tables beside the ba
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false
-from collections.abc import Callable, Sequence
+import contextlib
+import logging
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -60,11 +62,11 @@ def cuts_of(bars: pa.Table, num_cuts: int = NUM_CUTS) -> list[np.datetime64]:
 def cuts_beside(rows: pa.Table, bars: pa.Table, beside: Tables, num_cuts: int = NUM_CUTS) -> list[np.datetime64]:
     """Return such instants for each input of ``rows``, the bars and every table, between the first row and the last.
 
-    What becomes known at its own time of day has cuts before that time. None comes before the tables have
-    something of all their symbols.
+    What becomes known at its own time of day has cuts before that time. None comes before there is a bar, and the
+    tables have something of all their symbols.
     """
     first, last = rows["event_timestamp"].to_numpy().min(), rows["event_timestamp"].to_numpy().max()
-    first = max(first, complete_from(beside))
+    first = max(first, complete_from(beside), bars["known_at"].to_numpy().min())
     inputs = [bars["known_at"].to_numpy(), *times_beside(beside)]
     within = [np.append(times[(times > first) & (times <= last)], first) for times in inputs]
     return sorted({cut for times in within for cut in _spread(times, num_cuts)})
@@ -99,6 +101,16 @@ def rewritten(bars: pa.Table, rows: Bools, rng: np.random.Generator) -> pa.Table
     return bars
 
 
+@contextlib.contextmanager
+def warned_already() -> Generator[None]:
+    """Keep still what a first computation warned of: the same one follows for every cut."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
 def lookahead(
     compute: Callable[..., pa.Table],
     bars: pa.Table,
@@ -108,6 +120,7 @@ def lookahead(
     name: str = "features",
     seed: int = 0,
     tolerance: float = 0.0,
+    empty_is: Literal["note", "finding"] = "note",
 ) -> Report:
     """Return one finding per column of ``compute(bars)`` that bars after a cut reach.
 
@@ -115,8 +128,8 @@ def lookahead(
     where that has ``event_timestamp`` or ``created``, a row counts from them, else from its bar's
     ``known_at``. With ``beside`` it takes these tables too, and their future is another one as well.
     ``tolerance`` is relative; 0 asks for equal bits. A column that is empty up to every cut cannot be
-    judged, which is a finding too; of the tables beside, which may lack inputs, one without a single
-    value is a note.
+    judged, which is a finding too; with the tables beside, which may lack inputs, one without a single
+    value is a note, unless ``empty_is`` a finding.
 
     Raises:
         ValueError: If ``compute`` gives a (symbol, timestamp) twice, or not at all.
@@ -135,7 +148,7 @@ def lookahead(
                     found.note(np.flatnonzero(moved), past, cut, whole.index)
     inputs = ", ".join(["bars", *(beside or {})])
     checked = f"{len(columns)} columns, {len(whole):,} rows, {inputs} after {len(cuts)} cuts changed and removed"
-    empty = [column for column in columns if beside and whole[column].isna().all()]
+    empty = [column for column in columns if beside and empty_is == "note" and whole[column].isna().all()]
     judged = {column: found for column, found in columns.items() if column not in empty}
     notes = tuple(f"column {column!r} has no value in any row, so nothing could be compared" for column in empty)
     return Report(name, _findings(judged, whole.index), (checked,), notes=notes)
