@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed-$(shell cat requirements/lock.txt requirements/torch
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 LATER ?= slow or realdata
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Two test processes share the cores: a thread that waits for another must not spin, or both take ten times as long.
+test test-slow test-docker: export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: run test test-slow test-docker images check manifests checkov lock lock-images clean
 
