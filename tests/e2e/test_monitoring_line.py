@@ -1,5 +1,7 @@
-"""A champion is watched on days after those that it was judged on: as before, with larger moves, with its truth gone."""
+"""A champion is watched on days after those that it was judged on: as before, moved, without its truth."""
 
+import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,14 +56,21 @@ def markets() -> dict[str, pd.DataFrame]:
 
 @dataclass(frozen=True)
 class Watched:
-    """One installation with a champion, and what the monitor said on each market."""
+    """What followed on one market, in an installation of its own with the same champion."""
 
     ground: Ground
-    said: dict[str, dict[str, Any]]
+    asked: RunRequest
+    seen: dict[str, Any]
+    request: dict[str, Any]
+    training: RunRequest | None
+
+    @property
+    def findings(self) -> dict[str, str]:
+        return {finding["what"]: finding["outcome"] for finding in self.request["findings"]}
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Watched:
+def watched(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Watched]:
     root = tmp_path_factory.mktemp("monitoring")
     ground, recipe = Ground(root / "champion", root / "root"), FAMILY.recipe(RECIPE)
     files = {name: root / f"{name.replace(' ', '-')}.parquet" for name in ("known", *markets())}
@@ -72,71 +81,66 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Watched:
     verdict = judge(ground, FAMILY, recipe, ground.bundle, root / "verdict")
     outcome = promote(ground, FAMILY, ground.bundle, root / "verdict")
     assert outcome[0] == "promoted", [(gate.metric, gate.reason) for gate in verdict.gates if gate.outcome != "pass"]
-    said = {name: watch(root, ground, name, files[name]) for name in markets()}
-    return Watched(ground, said)
+    return {name: watch(ground, root / f"{name}-root", files[name]) for name in markets()}
 
 
-def asked_to_watch(ground: Ground, source: Path) -> RunRequest:
-    return request(
+def watch(champion: Ground, root: Path, source: Path) -> Watched:
+    """Return what the monitor asks for on the market in ``source``, after all steps of its pipeline."""
+    ground = Ground(root.with_name(root.name.removesuffix("-root")), root, champion.dataset)
+    shutil.copytree(champion.root, ground.root)
+    shutil.copytree(champion.settings, ground.settings)
+    asked = request(
         "price-action-monitoring", ground.workspace, source=str(source), settings=Settings(), dataset=ground.dataset
     )  # fmt: skip
-
-
-def watch(root: Path, champion: Ground, name: str, source: Path) -> dict[str, Any]:
-    """Return what the monitor asks for on the market in ``source``, after all steps of its pipeline."""
-    asked = asked_to_watch(champion, source)
-    ground = Ground(root / name, champion.root, champion.dataset)
     prepare(ground, FAMILY, FAMILY.config.parse_json(asked.arguments["recipe"], name="recipe"), str(source))
-    run = {
-        "family": FAMILY.name, "dataset": champion.dataset, "root": str(champion.root), "run_key": asked.run_key
-    }  # fmt: skip
+    run = {"family": FAMILY.name, "dataset": ground.dataset, "root": str(root), "run_key": asked.run_key}
+    observed, out, report = (str(ground.folder / name) for name in ("observed", "request", "monitor.html"))
     with steps_in(ground):
-        seen = observe(str(ground.examples), out=str(ground.folder / "observed"), **run)
-        found = monitor(
-            str(ground.folder / "observed"), out=str(ground.folder / "request"),
-            report=str(ground.folder / "monitor.html"), **run,
-        )  # fmt: skip
-    return {"asked": asked, "seen": seen, "request": found, "training": retraining(asked), "folder": ground.folder}
+        seen = observe(str(ground.examples), out=observed, **run)
+        found = monitor(observed, out=out, report=report, **run)
+    return Watched(ground, asked, seen, found, retraining(asked))
 
 
 @pytest.mark.promise("S4-105")
-def test_a_market_as_before_asks_for_nothing(watched: Watched) -> None:
-    said = watched.said["as before"]
-    findings = {finding["what"]: finding for finding in said["request"]["findings"]}
-    assert said["request"]["outcome"] == "keep", findings
-    assert said["training"] is None
-    assert 380 <= said["seen"]["num_live_times"] == DAYS - KNOWN
-    [skill] = said["seen"]["skill"]
+def test_a_market_as_before_asks_for_nothing(watched: dict[str, Watched]) -> None:
+    case = watched["as before"]
+    assert case.request["outcome"] == "keep", case.request["findings"]
+    assert case.training is None
+    assert asked_of_server(case.ground.workspace, FAMILY, case.ground.dataset) is None
+    assert case.seen["num_live_times"] == DAYS - KNOWN
+    [skill] = case.seen["skill"]
     assert skill["now"]["lower"] > 0.5  # it goes on knowing
 
 
 @pytest.mark.promise("S4-105")
 @pytest.mark.parametrize(("name", "what"), [("moved", "drift"), ("gone", "decay")])
-def test_a_market_that_moved_or_lost_its_truth_is_trained_again(watched: Watched, name: str, what: str) -> None:
-    said = watched.said[name]
-    findings = {finding["what"]: finding for finding in said["request"]["findings"]}
-    assert said["request"]["outcome"] == "retrain"
-    assert findings[what]["outcome"] == "retrain", findings
-    training: RunRequest = said["training"]
-    assert (training.pipeline, training.arguments["source"]) == ("price-action", said["asked"].arguments["source"])
-    assert training.arguments["recipe"] == FAMILY.recipe(RECIPE).canonical()  # that of the champion
-    assert retraining(said["asked"]) == training  # asked again, it is the same run
-    page = (said["folder"] / "monitor.html").read_text()
+def test_a_market_that_moved_or_lost_its_truth_is_trained_again(
+    watched: dict[str, Watched], name: str, what: str
+) -> None:
+    case = watched[name]
+    assert case.request["outcome"] == "retrain"
+    assert case.findings[what] == "retrain", case.request["findings"]
+    assert case.training is not None
+    assert case.training.pipeline == "price-action"
+    assert case.training.arguments["source"] == case.asked.arguments["source"]
+    assert case.training.arguments["recipe"] == FAMILY.recipe(RECIPE).canonical()  # that of the champion
+    assert retraining(case.asked) == case.training  # asked again, it is the same run
+    page = (case.ground.folder / "monitor.html").read_text(encoding="utf-8")
     assert "Train it again" in page
-    assert "src=" not in page.replace("data:", "")
+    assert not {"<script", "<link", "src=", "http"} & set(re.findall(r"<script|<link|src=|http", page))
 
 
 @pytest.mark.promise("S4-105")
-def test_a_server_is_asked_for_what_the_newest_request_of_this_champion_wants(watched: Watched) -> None:
-    ground = watched.ground
-    asked = asked_of_server(ground.workspace, FAMILY, ground.dataset)  # the newest is of the market whose truth is gone
+def test_a_server_is_asked_for_what_the_newest_request_of_this_champion_wants(watched: dict[str, Watched]) -> None:
+    case = watched["gone"]
+    workspace, dataset = case.ground.workspace, case.ground.dataset
+    asked = asked_of_server(workspace, FAMILY, dataset)
     assert asked is not None
-    assert asked["run_key"] == f"{watched.said['gone']['asked'].run_key}-retrain"[-80:]
-    assert asked == asked_of_server(ground.workspace, FAMILY, ground.dataset)
+    assert asked["run_key"] == f"{case.asked.run_key}-retrain"[-80:]
+    assert asked == asked_of_server(workspace, FAMILY, dataset)
     with pytest.raises(UsageError, match="nobody watched"):
-        asked_of_server(ground.workspace, FAMILY, "elsewhere")
-    path = ground.workspace.monitoring(FAMILY.name, ground.dataset)
-    newest = read_json(path)
-    path.write_text(path.read_text().replace(newest["champion"], "0" * 64))
+        asked_of_server(workspace, FAMILY, "elsewhere")
+    path = workspace.monitoring(FAMILY.name, dataset)
+    path.write_text(path.read_text().replace(read_json(path)["champion"], "0" * 64))
     with pytest.raises(UsageError, match="another champion"):
-        asked_of_server(ground.workspace, FAMILY, ground.dataset)
+        asked_of_server(workspace, FAMILY, dataset)

@@ -1,36 +1,29 @@
 """The newest days beside earlier ones: alike by chance, unlike where a feature moved, unknown where there are few."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 
-from components.validate.steadiness import NUM_EARLIER, steadiness
+from components.learning.examples import Examples
+from components.market.windows import Panel
+from components.validate.steadiness import NUM_EARLIER, Steadiness, steadiness
 
 
-@dataclass(frozen=True)
-class Panel:
-    values: np.ndarray
-    present: np.ndarray
-
-
-@dataclass(frozen=True)
-class Rows:
-    """As much of ``Examples`` as is read: a panel [symbol, time, feature] and its names."""
-
-    panel: Panel
-    columns: tuple[str, ...]
-
-
-def rows(num_times: int, *, moved: float = 0.0, since: int = 0, seed: int = 0) -> Rows:
+def rows(num_times: int, *, moved: float = 0.0, since: int = 0, seed: int = 0) -> Examples:
+    """Return five symbols of three features of white noise, ``moved`` further from bar ``since`` on."""
     values = np.random.default_rng(seed).standard_normal((5, num_times, 3)).astype(np.float32)
     values[:, since:] += moved
-    return Rows(Panel(values, np.ones((5, num_times), dtype=bool)), ("a", "b", "c"))
+    panel = Panel(values, np.ones((5, num_times), dtype=np.bool_), np.arange(num_times).astype("datetime64[us]"))
+    cells = np.full((5, num_times), np.nan)
+    return Examples(
+        digest="", columns=("a", "b", "c"), symbols=tuple("ABCDE"), zones=("test",), panel=panel,
+        zone=np.zeros(num_times, dtype=np.int64), label=cells, forward_return=cells, now=cells, move=cells,
+        classes=(), mean=np.zeros(3), std=np.ones(3), manifest={},
+    )  # fmt: skip
 
 
-def found(data: Rows, since: int):
+def found(data: Examples, since: int) -> Steadiness:
     times = np.arange(data.panel.values.shape[1])
-    return steadiness(data, training=times < 300, live=times >= since, seed=0)  # pyright: ignore[reportArgumentType]
+    return steadiness(data, training=times < 300, live=times >= since, seed=0)
 
 
 @pytest.mark.promise("S4-105")
@@ -46,8 +39,8 @@ def test_what_moved_lies_further_from_the_training_than_every_earlier_stretch() 
 
 @pytest.mark.promise("S4-105")
 def test_days_as_before_are_furthest_away_about_once_in_twenty() -> None:
-    draws = (found(rows(640, seed=seed), 600) for seed in range(60))
-    assert sum(seen.newest > max(seen.earlier) for seen in draws) <= 8  # 3 expected; more than 8 in 1 of 200
+    draws = (found(rows(640, seed=seed), 600) for seed in range(40))
+    assert sum(seen.newest > max(seen.earlier) for seen in draws) <= 6  # 2 expected; more than 6 in 1 of 200
 
 
 def test_few_days_are_not_compared_and_a_number_that_is_none_stays_none() -> None:
