@@ -29,8 +29,10 @@ PRICES = ["open", "high", "low", "close", "adj_close"]
 
 
 def bars(kind: str) -> pd.DataFrame:
-    """Return the bars of a market, [symbol, day] as rows, with the number of the day."""
-    table = market(MarketSpec(market=kind, symbols=8, days=DAYS, seed=5)).drop_columns(["known_at"]).to_pandas()
+    """Return the bars of a market that is always calm, [symbol, day] as rows, with the number of the day."""
+    table = (
+        market(MarketSpec(market=kind, symbols=8, days=DAYS, seed=5, steady=1)).drop_columns(["known_at"]).to_pandas()
+    )
     return table.assign(day=np.tile(np.arange(DAYS), 8))
 
 
