@@ -58,7 +58,7 @@ def steadiness(data: Examples, *, training: Flags, live: Flags, seed: int) -> St
     together = kernel_distance(was.to_numpy(), now.to_numpy(), rng=rng, max_rows=MAX_ROWS, permutations=0)
     return Steadiness(
         num_times, _middle(data, training, newest), tuple(_middle(data, training & ~part, part) for part in parts),
-        tuple(table[columns].to_dict("records")), together.statistic,
+        tuple({name: row[name] for name in columns} for row in table.to_dict("records")), together.statistic,
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """A champion is watched on days after those that it was judged on: as before, moved, without its truth."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 import re
 import shutil
 from collections.abc import Callable

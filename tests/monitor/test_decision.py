@@ -75,5 +75,5 @@ def test_the_page_holds_the_findings_and_nothing_that_is_markup() -> None:
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
     assert all(word in page for word in ("vol_21d", "1.200", findings[0].reason, "Judged on days up to"))
-    nobody = Request(**asked.model_dump() | {"outcome": "retrain", "champion": None})
+    nobody = asked.model_copy(update={"outcome": "retrain", "champion": None})
     assert "Train it again" in report_page(nobody, {"champion": None})

@@ -1,5 +1,6 @@
 """The newest days beside earlier ones: alike by chance, unlike where a feature moved, unknown where there are few."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 import numpy as np
 import pytest
 
