@@ -56,4 +56,5 @@ def asked_of_server(workspace: Workspace, family: Family, dataset: str) -> dict[
     recipe = family.recipe(family.default_recipe)
     if champion is not None:
         recipe = family.config.parse(champion.load().manifest["config"], name=f"{champion.folder}: config")
-    return {"dataset": dataset, "recipe": recipe.canonical(), "run_key": f"{asked['run_key']}-retrain"[-80:]}
+    key = f"{asked['run_key']}-{RETRAIN}"[-80:].lstrip("-._")
+    return {"dataset": dataset, "recipe": recipe.canonical(), "run_key": key}
