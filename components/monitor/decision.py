@@ -97,7 +97,8 @@ def _drift(drift: Mapping[str, Any], num_live_times: int) -> Finding:
         return Finding(what="drift", outcome="retrain", reason=told)
     p_value = (1 + sum(index >= newest for index in earlier)) / len(indices)
     told = (
-        f"The newest {num_times} times lie {newest:.3f} from the training (population stability index of the feature "
-        f"in the middle), {len(earlier)} earlier stretches as long at most {max(earlier):.3f}: p {p_value:.2f}."
+        f"In the newest {num_times} times {drift['furthest']} moved {newest:.2f} times as far from the training as is "
+        f"usual of it, in {len(earlier)} earlier stretches as long no feature more than {max(earlier):.2f} times: "
+        f"p {p_value:.2f}."
     )
     return Finding(what="drift", outcome="retrain" if p_value <= MAX_P_VALUE else "keep", reason=told)

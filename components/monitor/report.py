@@ -60,8 +60,8 @@ def _drift(drift: Mapping[str, Any]) -> str:
         f"<h2>Drift of the features</h2>{table(heads, rows, numbers=4)}"
         f'<p class="soft">The {MOST_MOVED} that moved most. PSI: population stability index over tenths of the '
         "training; KS: largest distance of the two distribution functions. All features together lie "
-        f"{text(drift['mmd'], '.4f')} apart (squared maximum mean discrepancy). What decides is the median index, "
-        "beside those of earlier stretches as long.</p>"
+        f"{text(drift['mmd'], '.4f')} apart (squared maximum mean discrepancy). What decides is by what factor an "
+        "index is above its usual, beside the largest such factors of earlier stretches as long.</p>"
     )
 
 

@@ -9,7 +9,14 @@ from components.monitor.decision import Request, decide
 from components.monitor.report import report_page
 
 EARLIER = [0.1, 0.3, *[0.15] * 17]
-DRIFT: dict[str, Any] = {"num_times": 60, "newest": 0.2, "earlier": EARLIER, "mmd": 0.01, "features": []}
+DRIFT: dict[str, Any] = {
+    "num_times": 60,
+    "furthest": "vol_21d",
+    "newest": 0.2,
+    "earlier": EARLIER,
+    "mmd": 0.01,
+    "features": [],
+}
 THEN = {"metric": "auc", "title": "Does it rank?", "value": 0.56, "lower": 0.54, "upper": 0.58, "reason": "because"}
 
 

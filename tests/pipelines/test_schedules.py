@@ -12,6 +12,10 @@ from pipelines.schedules import faults, schedules
 def test_the_models_of_the_market_are_trained_each_month_and_then_published() -> None:
     found = schedules()
     assert faults() == []
+    assert {name: found[f"{name}-monitoring"].arguments for name in ("regime", "health")} == {
+        name: found[name].arguments
+        for name in ("regime", "health")  # watched on what they are trained on
+    }
     assert {name: found[name].cron for name in ("regime", "health", "publish-models")} == {
         "regime": "0 0 2 1 * *",
         "health": "0 0 2 1 * *",
