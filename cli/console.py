@@ -109,6 +109,12 @@ def _predicted(facts: dict[str, Any]) -> str:
     return f"{windows}, by {by}, online store {facts['online']}"
 
 
+def _observed(facts: dict[str, Any]) -> str:
+    if facts["champion"] is None:
+        return "no champion"
+    return f"version {facts['champion']['version']}, {facts['num_live_times']:,} times since it was judged"
+
+
 _LINES: Mapping[str, Callable[[dict[str, Any]], str]] = {
     "ingest": _ingested,
     "features": lambda facts: f"{facts['rows']:,} rows in {', '.join(facts['filled'])}, online store {facts['online']}",
@@ -118,6 +124,8 @@ _LINES: Mapping[str, Callable[[dict[str, Any]], str]] = {
     "validate": _judged,
     "promote": _entered,
     "score": _predicted,
+    "observe": _observed,
+    "monitor": lambda facts: str(facts["outcome"]),
 }
 
 
@@ -215,6 +223,8 @@ def summary(request: RunRequest) -> None:
     """Print the end of a run: what it was made of, what came out, where to look."""
     if request.pipeline == request.family.scoring_pipeline:
         _scored(request)
+    elif request.pipeline == request.family.monitoring_pipeline:
+        _watched(request)
     elif request.pipeline == WEEKLY:
         _weekly(request)
     else:
@@ -229,6 +239,14 @@ def _scored(request: RunRequest) -> None:
     screen.print(f"file        {shown(Path(facts['score']['path']))}")
     screen.print(f"online      view {request.family.predictions_view}")
     screen.print(f"log         {shown(request.folder / 'logs' / 'score.log')}")
+
+
+def _watched(request: RunRequest) -> None:
+    screen, facts = console(), read_json(request.folder / "monitor.json")
+    for finding in facts["findings"]:
+        screen.print(f"{finding['what']:<12}{finding['outcome']}: {finding['reason']}")
+    screen.print(f"outcome     {facts['outcome']}")
+    screen.print(f"report      {shown(request.folder / 'monitor.html')}")
 
 
 def _weekly(request: RunRequest) -> None:

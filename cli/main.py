@@ -27,6 +27,7 @@ COMMANDS = {
     "compile": ("cli.compile", "Compile the pipelines, or check that the committed ones are up to date."),
     "plan": ("cli.plan", "Print what each step of a pipeline asks for and can cost; refuse over a budget."),
     "submit": ("cli.submit", "Upload a pipeline to a Kubeflow Pipelines server, run it there, follow the run."),
+    "retrain": ("cli.retrain", "Start a training on a server if the champion's newest monitoring asks for one."),
     "upload": ("cli.submit", "Upload the compiled pipelines to a Kubeflow Pipelines server, without running them."),
     "release-notes": ("cli.release_notes", "Say what changed between two versions of the compiled pipelines."),
     "schedules": ("cli.schedules", "Plan, apply and compare the recurring runs of a Kubeflow Pipelines server."),

@@ -12,6 +12,7 @@ from components.serving import MAX_AGE_DAYS
 from pipelines import COMPILED, WEEKLY
 from pipelines.local import Runner, execute, finished
 from pipelines.request import RunRequest, Settings, request
+from pipelines.retraining import retraining
 
 
 def carry_out(asked: RunRequest, *, runner: Runner = "subprocess") -> None:
@@ -111,7 +112,8 @@ def run(  # noqa: PLR0917 - click passes by name
     """Run PIPELINE on this machine, start to finish.
 
     Called like a family, it trains: ingest, features, assemble, train, validate, promote. With '-scoring' after
-    it, the champion predicts: ingest, features, score. weekly-twin-retraining makes, judges and promotes a twin of
+    it, the champion predicts: ingest, features, score. With '-monitoring', it is watched on the days since it was
+    judged, and trained again where it does not hold. weekly-twin-retraining makes, judges and promotes a twin of
     each stock, on the champion of the foundation.
     """
     asked = request(
@@ -134,3 +136,6 @@ def run(  # noqa: PLR0917 - click passes by name
     if fresh:
         shutil.rmtree(asked.folder, ignore_errors=True)
     carry_out(asked, runner=runner)
+    if asked.pipeline == asked.family.monitoring_pipeline and (training := retraining(asked)):
+        click.echo(f"\n{asked.family.pipeline} is trained again:")
+        carry_out(training, runner=runner)

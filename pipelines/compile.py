@@ -10,6 +10,7 @@ from kfp import compiler
 
 from components.core import family as families
 from pipelines import COMPILED, TWIN, WEEKLY
+from pipelines.monitoring import monitoring_pipeline
 from pipelines.publishing import PUBLISHING, publishing_pipeline
 from pipelines.scoring import scoring_pipeline
 from pipelines.training import training_pipeline
@@ -32,6 +33,7 @@ def _pipelines() -> Iterator[tuple[str, Any]]:
         yield family.pipeline, training_pipeline(family)
         if family.outputs:
             yield family.scoring_pipeline, scoring_pipeline(family)
+            yield family.monitoring_pipeline, monitoring_pipeline(family)
     yield PUBLISHING, publishing_pipeline
     yield WEEKLY, weekly_pipeline(families.find(TWIN))
 

@@ -29,7 +29,7 @@ PLACED: Final = {
 
 READERS: Final = {
     "qf-signing-key": {"validate", "validate-twins"},
-    "qf-verify-key": {"validate", "validate-twins", "promote", "promote-twins", "publish"},
+    "qf-verify-key": {"validate", "validate-twins", "observe", "promote", "promote-twins", "publish"},
     "qf-mlflow-client": {"promote", "promote-twins"},
     "qf-feast": {"features", "score"},
     "qf-object-store": {"ingest", "publish"},

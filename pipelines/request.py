@@ -12,13 +12,15 @@ from components.core.code import code_digest
 from components.core.errors import DataError, UsageError
 from components.core.family import Family
 from components.core.files import digest_of, sha256_of
-from components.core.registry import history, required
+from components.core.recipe import RecipeConfig
+from components.core.registry import Promotion, history, required
 from components.core.workspace import Workspace, slug
 from components.ingest import MAX_RESTATED
 from components.serving import MAX_AGE_DAYS
 from pipelines import TWIN, WEEKLY
 
 DATA_ENDINGS = (".parquet", ".csv")
+_WATCHED = {"train": 0.5, "validation": 0.05, "test": 0.45}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,21 +96,36 @@ def dataset_of(source: str) -> str:
     return slug(plain[:60] or "data", what="dataset")
 
 
-def _own(family: Family, pipeline: str, settings: Settings) -> dict[str, Any]:
+def watched(recipe: RecipeConfig) -> RecipeConfig:
+    """Return a recipe whose newest days are a test zone, and none is sealed: every outcome that is known is there."""
+    data = recipe.data.model_copy(update={"zones": dict(_WATCHED), "max_days": None})
+    return recipe.model_copy(update={"data": data})
+
+
+def _own(family: Family, pipeline: str, settings: Settings, champion: Promotion | None) -> dict[str, Any]:
     """Return the parameters that only this kind of pipeline has."""
     if settings.tickers and pipeline != WEEKLY:
         raise UsageError(f"{pipeline}: makes no twins. Leave --tickers out, or ask {WEEKLY}")
-    if pipeline != family.scoring_pipeline:
-        if settings.every_window or settings.max_age_days is not None:
-            raise UsageError(f"{pipeline}: trains, and has no windows to score. Ask {family.scoring_pipeline}")
+    if pipeline != family.scoring_pipeline and (settings.every_window or settings.max_age_days is not None):
+        raise UsageError(f"{pipeline}: has no windows to score. Ask {family.scoring_pipeline}")
+    if pipeline not in {family.scoring_pipeline, family.monitoring_pipeline}:
         recipe = family.recipe(settings.recipe or family.default_recipe, tuple(settings.overrides))
         return {"recipe": recipe.canonical(), **({"tickers": settings.tickers} if pipeline == WEEKLY else {})}
     if not family.outputs:
         raise UsageError(f"{pipeline}: {family.pipeline} declares no outputs to score. Add them to its Family")
     if settings.recipe or settings.overrides:
         raise UsageError(f"{pipeline}: asks the champion, which has its recipe. Leave --recipe and --set out")
+    if pipeline == family.monitoring_pipeline:
+        return {"recipe": watched(_recipe_of(family, champion)).canonical()}
     max_age_days = MAX_AGE_DAYS if settings.max_age_days is None else settings.max_age_days
     return {"every_window": settings.every_window, "max_age_days": max_age_days}
+
+
+def _recipe_of(family: Family, champion: Promotion | None) -> RecipeConfig:
+    """Return the settings that the champion was trained with; without one, the family's default."""
+    if champion is None:
+        return family.recipe(family.default_recipe)
+    return family.config.parse(champion.load().manifest["config"], name=f"{champion.folder}: config")
 
 
 def _asked_of(pipeline: str) -> tuple[Family, str]:
@@ -119,8 +136,12 @@ def _asked_of(pipeline: str) -> tuple[Family, str]:
     """
     if pipeline.replace("_", "-") == WEEKLY:
         return families.find(TWIN), WEEKLY
-    family = families.find(pipeline.removesuffix(families.SCORING))
-    return family, family.scoring_pipeline if pipeline.endswith(families.SCORING) else family.pipeline
+    for ending in (families.SCORING, families.MONITORING):
+        if pipeline.endswith(ending):
+            family = families.find(pipeline.removesuffix(ending))
+            return family, f"{family.pipeline}{ending}"
+    family = families.find(pipeline)
+    return family, family.pipeline
 
 
 def _stands_on(family: Family, workspace: Workspace, arguments: dict[str, Any]) -> list[str]:
@@ -156,30 +177,32 @@ def request(
     """Return the run that these words ask for.
 
     Without a run key the request is its own key: the same pipeline, recipe, data and code resume
-    the same run. A scoring run is another one on another day, and with another champion.
+    the same run. To score or to watch is another run on another day, and with another champion.
 
     Raises:
         QuantfoundryError: If there is no such pipeline, the recipe does not validate, or the source does not exist.
     """
     family, pipeline = _asked_of(pipeline)
     place = located(source)
+    name = slug(dataset, what="dataset") if dataset else dataset_of(place)
+    asks_champion = pipeline in {family.scoring_pipeline, family.monitoring_pipeline}
+    champion = history(workspace, family.name, name).champion if asks_champion else None
     beside = {name: located(text) if text else "" for name, text in (("context", context), ("options", options))}
     arguments: dict[str, Any] = {
         "source": place,
         "symbols": symbols,
         "asof": asof,
-        "dataset": slug(dataset, what="dataset") if dataset else dataset_of(place),
+        "dataset": name,
         "faults": faults,
         "layout": layout,
         "max_restated": max_restated,
         **beside,
-        **_own(family, pipeline, settings),
+        **_own(family, pipeline, settings, champion),
         "root": str(workspace.root),
     }
     today = clock().date().isoformat()
     contents = [fingerprint(text, asof or today) for text in (place, *beside.values()) if text]
-    if pipeline == family.scoring_pipeline:
-        champion = history(workspace, family.name, arguments["dataset"]).champion
+    if asks_champion:
         contents += [today, champion.bundle if champion else ""]
     else:
         contents += _stands_on(family, workspace, arguments)

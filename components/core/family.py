@@ -18,6 +18,8 @@ from components.core.strict_yaml import load, load_file
 FAMILIES = "components.families"
 SCORING = "-scoring"
 """End of the name of a pipeline that predicts; without it, one that trains."""
+MONITORING = "-monitoring"
+"""End of the name of a pipeline that watches the champion."""
 GPU_TYPE = "nvidia.com/gpu"
 """The device that a training asks for, by the name that Kubernetes gives it."""
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
@@ -105,7 +107,7 @@ class Family:
     labels: str = "direction"
     """The labeller of its examples, one of ``components/assemble/labellers.py``."""
     outputs: tuple[Output, ...] = ()
-    """What it serves, in the order of its graph's outputs; a family without any has no scoring pipeline."""
+    """What it serves, in the order of its graph's outputs; without any, no pipeline scores or watches its champion."""
     truth: Truth | None = None
     """Without it the gates cannot be calibrated on this family; with it there is a recipe ``calibration``."""
     search: Space = field(default_factory=lambda: {"train.lr": Range(1e-5, 1e-2, log=True)})
@@ -125,6 +127,11 @@ class Family:
     def scoring_pipeline(self) -> str:
         """The name of the pipeline that lets its champion predict."""
         return f"{self.pipeline}{SCORING}"
+
+    @property
+    def monitoring_pipeline(self) -> str:
+        """The name of the pipeline that watches its champion."""
+        return f"{self.pipeline}{MONITORING}"
 
     @property
     def predictions_view(self) -> str:

@@ -82,6 +82,10 @@ class Workspace:
         """Every model that was looked at, on which days, and how good it looked."""
         return Ledger(self.root / "ledger" / "trials" / family / slug(dataset, what="dataset"))
 
+    def monitoring(self, family: str, dataset: str) -> Path:
+        """The newest request of the monitor about one registered model."""
+        return self.root / "monitoring" / family / slug(dataset, what="dataset") / "request.json"
+
     def listed(self, kind: str, family: str) -> list[str]:
         """The datasets on which the family has a ledger of a kind: promotions, trials or holdouts."""
         folder = self.root / "ledger" / kind / family

@@ -38,6 +38,22 @@ def validate(
 
 
 @step(image=JUDGE)
+def observe(
+    examples: dsl.Input[dsl.Dataset],
+    family: str,
+    dataset: str,
+    run_key: str,
+    root: str,
+    observed: dsl.Output[dsl.Artifact],
+):
+    """Measure the champion, and the drift of what it reads, on the days after those that it was judged on."""
+    from components.validate.observing import observe
+
+    names = {"family": family, "dataset": dataset, "root": root, "run_key": run_key}
+    observe(examples.path, out=observed.path, **names)
+
+
+@step(image=JUDGE)
 def validate_twins(
     shard_0: dsl.Input[dsl.Model],
     shard_1: dsl.Input[dsl.Model],

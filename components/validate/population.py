@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from components.core.page import table, text
@@ -49,7 +50,14 @@ def population_drift(examples: Path, *, zone: str, seed: int) -> dict[str, Measu
 def _rows(data: Examples, zone: str) -> pd.DataFrame:
     """Return the features of every row of a zone; none where there is no such zone."""
     times = data.zone == data.zones.index(zone) if zone in data.zones else np.zeros(data.zone.size, dtype=np.bool_)
+    return frame_of(data, times)
+
+
+def frame_of(data: Examples, times: npt.NDArray[np.bool_], *, max_rows: int | None = None) -> pd.DataFrame:
+    """Return the features of the rows at the flagged times; at most ``max_rows``, evenly spread over them."""
     rows = data.panel.values[data.panel.present & times]  # noqa: PD011 - the panel's own array
+    if max_rows is not None and len(rows) > max_rows:
+        rows = rows[np.linspace(0, len(rows) - 1, max_rows).astype(int)]
     return pd.DataFrame(rows, columns=list(data.columns))
 
 

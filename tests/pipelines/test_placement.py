@@ -49,6 +49,8 @@ SEES: Mapping[str, tuple[dict[str, str], dict[str, str]]] = {
             "MLFLOW_TRACKING_PASSWORD": "qf-mlflow-client",
         },
     ),
+    "observe": ({"/etc/quantfoundry/verify": "qf-verify-key"}, {VERIFY_KEY: "qf-settings"}),
+    "monitor": ({}, {}),
     "publish": ({"/etc/quantfoundry/verify": "qf-verify-key"}, {VERIFY_KEY: "qf-settings", **OBJECT_STORE}),
 }
 """By step: the Secret behind each mount, and the Secret or ConfigMap behind each variable."""

@@ -42,7 +42,10 @@ def monthly(hour: int = 2, **arguments: str) -> dict[str, Schedule]:
 def test_the_file_becomes_recurring_runs_and_a_second_apply_changes_nothing(kubeflow: Kubeflow, remote: Remote) -> None:
     wanted = dict(schedules())
     assert [(change.pipeline, change.make, change.delete) for change in plan(remote, wanted)] == [
-        ("health", True, ()), ("publish-models", True, ()), ("regime", True, ()), ("weekly-twin-retraining", True, ()),
+        (name, True, ())
+        for name in (
+            "health", "health-monitoring", "publish-models", "regime", "regime-monitoring", "weekly-twin-retraining",
+        )
     ]  # fmt: skip
     assert kubeflow.writes() == []
     assert settle(remote, wanted) == []

@@ -12,6 +12,10 @@ from pipelines.schedules import faults, schedules
 def test_the_models_of_the_market_are_trained_each_month_and_then_published() -> None:
     found = schedules()
     assert faults() == []
+    assert {name: found[f"{name}-monitoring"].arguments for name in ("regime", "health")} == {
+        name: found[name].arguments
+        for name in ("regime", "health")  # watched on what they are trained on
+    }
     assert {name: found[name].cron for name in ("regime", "health", "publish-models")} == {
         "regime": "0 0 2 1 * *",
         "health": "0 0 2 1 * *",
@@ -25,7 +29,7 @@ def test_a_schedule_of_what_does_not_exist_is_named(tmp_path: Path) -> None:
     unknown, nobody = faults(path)
     assert unknown == "schedules.yaml: regime: no parameter 'sauce'"
     assert nobody.startswith(
-        "schedules.yaml: nobody: no such pipeline among the compiled ones. There is foundation-scoring, "
+        "schedules.yaml: nobody: no such pipeline among the compiled ones. There is foundation-monitoring, "
     )
     path.write_text("publish-models: {cron: '0 0 2 1 * *'}\n")
     assert faults(path) == ["schedules.yaml: publish-models: wants a 'dataset'"]

@@ -16,7 +16,7 @@ from components.learning.examples import Examples, read_examples
 from components.learning.reproducible import reproducible
 from components.market.columns import OPTIONS
 
-EXTREME = 0.7616
+EXTREME = 0.7615
 """``tanh`` of one deviation: a put/call ratio as far from its usual as that is an extreme."""
 CALM = 0.6745
 """Standard deviations within which half of the moves of a normal distribution lie."""
@@ -76,6 +76,6 @@ def option_signals(data: Examples, seen: Samples, ends: Ends) -> dict[str, Tenso
     balance = torch.from_numpy(options_of(data, ends)[:, OPTIONS.index("gamma_exposure_balance")])
     small = move.abs() < CALM
     return {
-        "pcr_extreme_accuracy": share(fear.sign() == move.sign(), fear.abs() >= EXTREME),
+        "pcr_extreme_accuracy": share(fear.sign() == move.sign(), (fear.abs() >= EXTREME) & (move != 0)),
         "gamma_zone_accuracy": share((balance > 0) == small, balance.isfinite()),
     }
