@@ -240,16 +240,17 @@ def test_without_a_foundation_the_command_that_makes_one_is_named(market: Market
 
 
 def test_days_that_the_foundation_saw_judge_no_twin(market: Market, tmp_path: Path) -> None:
-    zones = {"train": {"last": "2023-01-02T00:00:00+00:00"}, "test": {"first": "2024-01-03T00:00:00+00:00"}}
-    examples = write_examples(tmp_path / "examples", market_frame(TICKERS[:1]), zones=zones)
-    early, late = (
-        write_foundation(tmp_path / day, examples, data={"seen_until": f"{day}T00:00:00+00:00"})
-        for day in ("2024-01-02", "2024-01-03")
-    )
+    """The test zone begins on the day after the last that this foundation saw: the day itself is one too late."""
+    data = read_examples(market.examples)
+    begins = str(data.panel.timestamps[data.zone == data.zones.index("test")][0])[:10]
+    assert market.foundation.manifest["data"]["seen_until"][:10] < begins
+    seen = {"late": {"seen_until": f"{begins}T00:00:00+00:00"}, "silent": {}}
+    late, silent = (write_foundation(tmp_path / key, market.examples, data=facts) for key, facts in seen.items())
     run = market.run("unseen")
-    assert train(recipe(foundation=str(early.folder)), examples, tmp_path / "out", run).manifest["schema"]["tickers"]
-    with pytest.raises(RecipeError, match="test begins on 2024-01-03, and the foundation saw days up to 2024-01-03"):
-        train(recipe(foundation=str(late.folder)), examples, tmp_path / "out", run)
+    with pytest.raises(RecipeError, match=f"test begins on {begins}, and the foundation saw days up to {begins}"):
+        train(recipe(foundation=str(late.folder)), market.examples, tmp_path / "out", run)
+    with pytest.raises(ArtifactError, match="silent: the foundation does not say up to when it looked, .+ Train it"):
+        train(recipe(foundation=str(silent.folder)), market.examples, tmp_path / "out", run)
 
 
 def test_a_tampered_fleet_is_refused(fleet: bundles.Bundle, tmp_path: Path) -> None:

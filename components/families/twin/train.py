@@ -19,7 +19,7 @@ from components.families.twin.config import TwinConfig
 from components.families.twin.fit import fit
 from components.families.twin.fleet import Twin, write_fleet
 from components.families.twin.stocks import Stock
-from components.learning.bundles import notes, origin, require_columns
+from components.learning.bundles import judged_from, notes, origin, require_columns
 from components.learning.examples import Examples, read_examples
 from components.learning.faults import DivergedError, memory_advice
 from components.learning.foundation import FAMILY as FOUNDATION
@@ -134,7 +134,8 @@ def enough(
     """Return the stocks that can have a twin, and why the others cannot.
 
     Raises:
-        RecipeError: If the foundation saw days that a twin would be judged on.
+        ArtifactError: If the foundation does not say up to when it looked.
+        RecipeError: If it saw days that a twin would be judged on.
     """
     stocks: list[Stock] = []
     refused: dict[str, DataError] = {}
@@ -152,10 +153,15 @@ def enough(
 
 def _checked(data: Examples, config: TwinConfig, foundation: Bundle) -> Examples:
     require_columns(data, columns_of(config))
-    seen, test = foundation.manifest["data"].get("seen_until"), data.manifest.get("zones", {}).get("test")
-    if seen is not None and test is not None and test["first"] <= seen:
+    seen, judged = foundation.manifest["data"].get("seen_until"), judged_from(data)
+    if seen is None:
+        raise ArtifactError(
+            f"{foundation.folder}: the foundation does not say up to when it looked, so no days can be shown to be new "
+            f"to it. Train it again: qf run {FOUNDATION}"
+        )
+    if judged is not None and judged <= seen:
         raise RecipeError(
-            f"data.zones: the test begins on {test['first'][:10]}, and the foundation saw days up to {seen[:10]}. Give "
+            f"data.zones: the test begins on {judged[:10]}, and the foundation saw days up to {seen[:10]}. Give "
             "zones.test a smaller share, or take a foundation of earlier days"
         )
     return data
