@@ -230,13 +230,13 @@ def test_options_that_are_not_there_are_named(market: Market, tmp_path: Path) ->
 
 @pytest.mark.promise("S0-56")
 def test_without_a_foundation_the_command_that_makes_one_is_named(market: Market, tmp_path: Path) -> None:
-    workspace = Market(tmp_path, market.examples, market.foundation).run("k").workspace
+    run = Market(tmp_path, market.examples, market.foundation).run("k")
     with pytest.raises(ArtifactError, match="qf run foundation --dataset made-up"):
-        foundation_of(recipe(), workspace, "made-up")
+        foundation_of(recipe(), "made-up", run)
     with pytest.raises(ArtifactError, match=r"no foundation lies here\. Train one: qf run foundation"):
-        foundation_of(recipe(foundation=str(tmp_path / "nowhere")), workspace, "made-up")
+        foundation_of(recipe(foundation=str(tmp_path / "nowhere")), "made-up", run)
     with pytest.raises(RecipeError, match=r"data\.window must be 12, the foundation's, was 20"):
-        foundation_of(settings(market, data={"window": 20}), workspace, "made-up")
+        foundation_of(settings(market, data={"window": 20}), "made-up", run)
 
 
 def test_days_that_the_foundation_saw_judge_no_twin(market: Market, tmp_path: Path) -> None:
