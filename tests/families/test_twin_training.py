@@ -23,6 +23,7 @@ from components.core import bundle as bundles
 from components.core.errors import ArtifactError, DataError, InterruptedRunError, RecipeError
 from components.core.files import read_json
 from components.core.run_context import Stop
+from components.families.twin.appraise import appraise
 from components.families.twin.fleet import Fleet, Twin, single
 from components.families.twin.predict import predict
 from components.families.twin.stocks import Stock, ends_of, seen_by
@@ -31,6 +32,7 @@ from components.learning.bundles import origin
 from components.learning.examples import read_examples
 from components.learning.foundation import network_of
 from components.market.columns import FOUNDATION, OPTIONS, QUANTILE_LEVELS
+from components.market.moves import past_volatility
 
 TOLERANCE = 1e-5
 
@@ -213,6 +215,34 @@ def test_options_are_in_the_batches_when_enabled(market: Market, optional: Path)
     assert not np.allclose(predict(bundle, other, zone="test", threads=1).quantile, said)
 
 
+@pytest.mark.promise("S0-39")
+def test_signals_of_the_options_are_counted_on_their_own_days(market: Market, optional: Path) -> None:
+    on = settings(market, model={"options_enabled": True})
+    fleet = train(on, optional, market.root / "signals", market.run("signals"))
+    found = appraise(single(fleet, "BBB", market.root / "signal"), optional, zone="test", threads=1)
+    data = read_examples(optional)
+    stock, ends = Stock.of(data, "BBB", on), ends_of(data, "BBB", "test", on)
+
+    def feature(name: str, days: np.ndarray) -> np.ndarray:
+        return data.panel.values[days[:, 0], days[:, 1], len(FOUNDATION) + OPTIONS.index(name)].astype(float)
+
+    past, now = feature("put_call_volume", stock.train), feature("put_call_volume", ends)
+    deviation = (now - np.nanmean(past)) / np.nanstd(past)
+    extreme = np.abs(deviation) >= 1
+    returns = data.panel.values[..., FOUNDATION.index("return_1d")].astype(float)
+    ahead = [np.log1p(returns[symbol, end + 1 : end + 1 + HORIZON]).sum() for symbol, end in ends]
+    bars = data.panel.values[ends[:, 0], ends[:, 1]].astype(float)
+    scale = past_volatility(*(bars[:, FOUNDATION.index(name)] for name in ("vol_21d", "vol_63d")))
+    move = np.array(ahead) / (scale * HORIZON**0.5)
+    assert 5 < extreme.sum() < len(ends)
+    contrary = np.sign(deviation[extreme]) == np.sign(move[extreme])
+    assert found["pcr_extreme_accuracy"] == pytest.approx(contrary.mean())
+    balance = feature("gamma_exposure_balance", ends)
+    known = np.isfinite(balance)
+    damped = (balance[known] > 0) == (np.abs(move[known]) < 0.6745)
+    assert found["gamma_zone_accuracy"] == pytest.approx(damped.mean())
+
+
 @pytest.mark.promise("S0-23")
 def test_options_that_are_not_there_are_named(market: Market, tmp_path: Path) -> None:
     on = settings(market, model={"options_enabled": True})
@@ -249,7 +279,7 @@ def test_days_that_the_foundation_saw_judge_no_twin(market: Market, tmp_path: Pa
     run = market.run("unseen")
     with pytest.raises(RecipeError, match=f"test begins on {begins}, and the foundation saw days up to {begins}"):
         train(recipe(foundation=str(late.folder)), market.examples, tmp_path / "out", run)
-    with pytest.raises(ArtifactError, match="silent: the foundation does not say up to when it looked, .+ Train it"):
+    with pytest.raises(ArtifactError, match=r"silent: the foundation does not say up to when it looked, .+ Train it"):
         train(recipe(foundation=str(silent.folder)), market.examples, tmp_path / "out", run)
 
 
