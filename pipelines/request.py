@@ -125,8 +125,7 @@ def _asked_of(pipeline: str) -> tuple[Family, str]:
 
 
 def _stands_on(family: Family, workspace: Workspace, arguments: dict[str, Any]) -> list[str]:
-    """Return the digest of the bundle that a family starts from: the one in the folder that its recipe names, or the
-    champion.
+    """Return the digest of the bundle that a family starts from: that in the folder its recipe names, or the champion.
 
     Raises:
         ArtifactError: If there is none.

@@ -135,6 +135,20 @@ def test_where_volume_tells_nothing_no_direction_is_learned(
     assert abs(after["hit_rate"] - 0.5) < 0.1
 
 
+def test_dense_origins_teach_what_windows_by_themselves_then_say(data: Examples, tmp_path: Path) -> None:
+    config = tiny(train={"origins": "dense", "epochs": 5, "slab_stride": 1})
+    run = RunContext("train", "k", Workspace.at(str(tmp_path)))
+    with reproducible(seed=0, threads=1):
+        training = load_training(data, config, CPU)
+        model = make_model(config, data, training.train)
+        came = training.validation.standard
+        before = metrics(say(model, training.panel, training.validation), came)
+        fit(config, model, training, CheckpointStore(run.checkpoints / "k", log=run.log), run, name="k")
+        after = metrics(say(model, training.panel, training.validation), came)
+    assert after["loss"] < 0.95 * before["loss"], (before, after)
+    assert after["hit_rate"] > before["hit_rate"] + 0.1
+
+
 def test_a_feed_gives_each_sample_the_moves_of_its_own_window(data: Examples) -> None:
     config = tiny()
     zone, panel = zone_of(data, "train", config.data), filled_panel(data, CPU)
