@@ -9,7 +9,7 @@ size on the first seed, and keeps the better. CPU seconds are those of training,
 import time
 from dataclasses import dataclass, replace
 
-import measure  # noqa: F401 - sets the number of threads first
+import measure
 from tft import BATCH, CONFIG, CPU, LEVELS, SIZES, Case, inputs_of, our_losses, steps
 
 # isort: split
@@ -110,11 +110,6 @@ def curve(way: Way, panel: Tensor, target: Tensor, *, lr: float, seed: int) -> l
     return points
 
 
-def seconds_to(points: list[Point], loss: float) -> float:
-    """Return the CPU seconds after which the loss was first reached; infinity if it was not."""
-    return next((point.cpu_s for point in points if point.loss <= loss), float("inf"))
-
-
 def main() -> None:
     """Print each training, and the CPU seconds to equal validation loss."""
     panel, target = driven()
@@ -128,7 +123,7 @@ def main() -> None:
     reached = max(min(point.loss for point in points) for points in found[peer])
     print(f"\n{'CPU seconds to validation loss':36}{'loss':>8}{'by seed':>24}{'peer / ours, of medians':>26}")
     for loss in (reached + 0.01, reached + 0.005, reached):
-        times = {name: [seconds_to(points, loss) for points in curves] for name, curves in found.items()}
+        times = {name: [measure.seconds_to(points, loss) for points in curves] for name, curves in found.items()}
         for name in (peer, *ours):
             shown = " ".join(f"{value:.1f}" for value in times[name])
             ratio = np.median(times[peer]) / np.median(times[name])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from line import Line, kill, living
+from line import Line, kill, left_running
 from twin_market import HORIZON, TICKERS, WINDOW, market_frame, write_examples, write_foundation
 
 pytestmark = pytest.mark.slow
@@ -94,10 +94,7 @@ def test_killed_at_any_moment_until_it_is_through_the_week_is_that_of_a_calm_one
         killed.wait_for("k", step, '"started"')
         time.sleep(choice.uniform(0, 2))
         kill(child)
-        deadline = time.monotonic() + 30
-        while living(str(killed.root)) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert living(str(killed.root)) == [], "a step outlived its caller"
+        assert left_running(killed.root) == [], "a step outlived its caller"
         assert child.returncode in (0, -signal.SIGKILL)
     result = killed.qf(*weekly)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -112,6 +112,18 @@ def test_a_step_ahead_reads_the_window_and_the_steps_before_it_alone() -> None:
         assert (weights[:, :, step, SIZES.window + step :] == 0).all()
 
 
+def assert_alike(model: TemporalFusionTransformer, *answers: Tensor) -> None:
+    """Check that two answers, and the gradients of all weights behind them, are the same."""
+    gradients: list[list[Tensor]] = []
+    for said in answers:
+        model.zero_grad()
+        said.square().mean().backward()
+        gradients.append([item.grad.clone() for item in model.parameters()])
+    torch.testing.assert_close(*answers, rtol=1e-5, atol=2e-6)
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=2e-6)
+
+
 @settings(max_examples=8)
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3))
 def test_windows_of_a_slab_are_those_windows_one_by_one(windows: int, stride: int, slabs: int) -> None:
@@ -122,15 +134,7 @@ def test_windows_of_a_slab_are_those_windows_one_by_one(windows: int, stride: in
         *(torch.stack([part[slab, first : first + SIZES.window] for slab, first in starts]) for part in given_[:2]),
         given_.future,
     )
-    gradients: list[list[Tensor]] = []
-    answers = (model(given_, stride=stride), model(alone))
-    for said in answers:
-        model.zero_grad()
-        said.square().mean().backward()
-        gradients.append([item.grad.clone() for item in model.parameters()])
-    torch.testing.assert_close(*answers, rtol=1e-5, atol=2e-6)
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=2e-6)
+    assert_alike(model, model(given_, stride=stride), model(alone))
 
 
 def test_no_window_of_a_slab_knows_a_later_bar() -> None:
@@ -170,15 +174,7 @@ def from_every_origin(model: TemporalFusionTransformer, given_: Inputs, stride: 
 def test_dense_origins_are_the_exact_parts_from_one_origin_after_another(windows: int, stride: int, slabs: int) -> None:
     model = shaken()
     given_ = inputs_like(slabs=slabs, bars=SIZES.window + (windows - 1) * stride)
-    gradients: list[list[Tensor]] = []
-    answers = (model(given_, stride=stride, origins="dense"), from_every_origin(model, given_, stride))
-    for said in answers:
-        model.zero_grad()
-        said.square().mean().backward()
-        gradients.append([item.grad.clone() for item in model.parameters()])
-    torch.testing.assert_close(*answers, rtol=1e-5, atol=2e-6)
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=2e-6)
+    assert_alike(model, model(given_, stride=stride, origins="dense"), from_every_origin(model, given_, stride))
 
 
 def test_the_first_dense_origin_is_the_exact_window_and_the_others_know_more() -> None:
