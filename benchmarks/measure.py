@@ -14,9 +14,10 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -100,6 +101,25 @@ def ratio(ours: Result, peer: Result) -> float:
     """Return how many times the peer's CPU time per cell is ours: the median of the rounds both took part in."""
     share = (ours.contender.rows * ours.contender.columns) / (peer.contender.rows * peer.contender.columns)
     return statistics.median(share * theirs / mine for mine, theirs in zip(ours.cpu_s, peer.cpu_s, strict=False))
+
+
+class Stood(Protocol):
+    """Where a training stood."""
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds of training until then."""
+        ...
+
+    @property
+    def loss(self) -> float:
+        """That of the validation."""
+        ...
+
+
+def seconds_to(points: Sequence[Stood], loss: float) -> float:
+    """Return the CPU seconds after which the loss was first reached; infinity if it was not."""
+    return next((point.cpu_s for point in points if point.loss <= loss), float("inf"))
 
 
 def show(title: str, results: Mapping[str, Result], *, against: Mapping[str, str]) -> None:

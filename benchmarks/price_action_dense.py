@@ -125,11 +125,6 @@ def curve(folder: Path, examples: Examples, setting: dict[str, Any], *, seed: in
     return points
 
 
-def seconds_to(points: list[Point], loss: float) -> float:
-    """Return the CPU seconds after which the loss was first reached; infinity if it was not."""
-    return next((point.cpu_s for point in points if point.loss <= loss), float("inf"))
-
-
 def compare_speed(folder: Path) -> None:
     """Print samples per CPU second in training."""
     examples = made_up_examples(0)
@@ -170,7 +165,7 @@ def compare_learning(folder: Path) -> None:
     lowest = max(min(point.loss for point in points) for points in peers)
     print(f"\n{'CPU seconds to validation BCE':32}{'slabs':>24}{'independent windows':>24}{'ratio of medians':>18}")
     for loss in (lowest + 0.005, lowest + 0.002, lowest):
-        times = [[seconds_to(points, loss) for points in side] for side in (ours, peers)]
+        times = [[measure.seconds_to(points, loss) for points in side] for side in (ours, peers)]
         shown = [" ".join(f"{value:.1f}" for value in side) for side in times]
         ratio = np.median(times[1]) / np.median(times[0])
         print(f"{loss:<32.4f}{shown[0]:>24}{shown[1]:>24}{ratio:17.1f}x")

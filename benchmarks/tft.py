@@ -1,14 +1,16 @@
 """Training a Temporal Fusion Transformer, against pytorch-forecasting's own network and loader.
 
 Twenty-two observed columns, three traits and the step ahead, 60 days to 5, hidden 32, dropout 0.1, batches of 128,
-AdamW, the gradient's norm bounded at 1, the loss read at each step. Both sides hold the same weights, and with dropout
-off say the same of the same windows, with the same gradient's norm, which is asserted before anything is timed. The
-peer is used without Lightning's Trainer, its loader in the same process.
+AdamW in one fused pass on both sides, the gradient's norm bounded at 1, the loss read at each step. Both sides hold the
+same weights, and with dropout off say the same of the same windows, with the same gradient's norm, which is asserted
+before anything is timed. The peer is used without Lightning's Trainer, its loader in the same process. Dense origins
+are another function in training, so their speed alone proves nothing: ``tft_learning.py`` says what is learned.
 """
 
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import measure
@@ -27,7 +29,7 @@ from components.families.foundation.loss import quantile_loss
 from components.learning.batches import Windows
 from components.learning.dropout import MaskPool
 from components.learning.slabs import Slabs
-from components.learning.tft.config import TftConfig
+from components.learning.tft.config import Origins, TftConfig
 from components.learning.tft.network import Inputs, TemporalFusionTransformer, TftSizes
 from components.market.columns import QUANTILE_LEVELS
 
@@ -37,7 +39,7 @@ with warnings.catch_warnings():
     from pytorch_forecasting.data.encoders import TorchNormalizer
     from pytorch_forecasting.metrics import QuantileLoss
 
-BATCH, STEPS, ROUNDS = 128, 4, 5
+BATCH, STEPS, ROUNDS = 128, 4, 3
 SYMBOLS, DAYS = 100, 400
 TRAITS = ("trait0", "trait1", "trait2")
 LEVELS = torch.tensor(QUANTILE_LEVELS)
@@ -83,14 +85,16 @@ def peer_network(data: TimeSeriesDataSet) -> nn.Module:
     )  # fmt: skip
 
 
-def steps(model: nn.Module, losses: Iterator[Callable[[], Tensor]]) -> Callable[[], float]:
-    """Return what takes ``STEPS`` steps of AdamW on the losses that come next, and gives the last one."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
+def steps(
+    model: nn.Module, losses: Iterator[Callable[[], Tensor]], *, lr: float = 1e-3, count: int = STEPS
+) -> Callable[[], float]:
+    """Return what takes ``count`` steps of AdamW on the losses that come next, and gives the last one."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01, fused=True)
 
     def run() -> float:
         last = 0.0
         model.train()
-        for _ in range(STEPS):
+        for _ in range(count):
             optimizer.zero_grad()
             loss = next(losses)()
             loss.backward()
@@ -109,26 +113,38 @@ def peer_losses(model: nn.Module, data: TimeSeriesDataSet, *, batches: list | No
             yield lambda x=x, y=y: quantile_loss(model(x).prediction, y[0], LEVELS)
 
 
-def our_losses(
-    model: TemporalFusionTransformer, panel: Tensor, target: Tensor, *, rows: int, stride: int, pool: MaskPool | None
-) -> Iterator:
-    """Yield the losses of shuffled slabs; with one row each they are windows drawn one by one."""
-    first, last = ENCODER - 1, DAYS - DECODER - 1
-    ends = np.array([(symbol, end) for end in range(first, last + 1) for symbol in range(SYMBOLS)])
-    slabs = Slabs.spaced(ends, rows=rows, stride=stride, num_times=DAYS, device=CPU)
+@dataclass(frozen=True)
+class Case:
+    """How slabs are made and trained; with one row each they are windows drawn one by one."""
+
+    rows: int
+    stride: int = 1
+    pool: MaskPool | None = None
+    origins: Origins = "exact"
+    batch: int = BATCH
+    seed: int = 1
+
+
+def our_losses(model: TemporalFusionTransformer, panel: Tensor, target: Tensor, case: Case) -> Iterator:
+    """Yield the losses of shuffled slabs."""
+    rows, stride, pool = case.rows, case.stride, case.pool
+    num_symbols, num_days = target.shape
+    first, last = ENCODER - 1, num_days - DECODER - 1
+    ends = np.array([(symbol, end) for end in range(first, last + 1) for symbol in range(num_symbols)])
+    slabs = Slabs.spaced(ends, rows=rows, stride=stride, num_times=num_days, device=CPU)
     windows = Windows(panel, ENCODER + (rows - 1) * stride)
     came = target.unfold(1, DECODER, 1)[ends[:, 0], ends[:, 1] + 1]
-    generator = torch.Generator().manual_seed(1)
+    generator = torch.Generator().manual_seed(case.seed)
 
     def loss(numbers: Tensor) -> Tensor:
         taken = slabs.take(numbers)
         counted = taken.counted.flatten()
         masks = pool.draw(model.num_sites) if pool else None
-        said = model(inputs_of(windows.gather(taken.ends)), stride=stride, masks=masks)[counted]
+        said = model(inputs_of(windows.gather(taken.ends)), stride=stride, masks=masks, origins=case.origins)[counted]
         return quantile_loss(said, came[taken.samples.flatten()[counted]], LEVELS)
 
     while True:
-        for numbers in torch.randperm(len(slabs), generator=generator).split(BATCH // rows):
+        for numbers in torch.randperm(len(slabs), generator=generator).split(case.batch // rows):
             yield lambda numbers=numbers: loss(numbers)
 
 
@@ -169,27 +185,29 @@ def main() -> None:
     pool = MaskPool(CONFIG.dropout, num_elements=2 * max(largest, 2**22), seed=0, device=CPU)
     wide = MaskPool(CONFIG.dropout, num_elements=2**24, seed=0, device=CPU)
     cases = {
-        "windows one by one, fresh masks": (1, 1, None),
-        "windows one by one, mask pool": (1, 1, wide),
-        "slabs 8 x 16, fresh masks": (16, 1, None),
-        "slabs 8 x 16, mask pool": (16, 1, pool),
-        "slabs 8 x 16, 4 days apart, mask pool": (16, 4, pool),
-        "slabs 4 x 32, mask pool": (32, 1, pool),
+        "windows one by one, mask pool": Case(1, pool=wide),
+        "slabs 8 x 16, mask pool": Case(16, pool=pool),
+        "slabs 8 x 16, 4 days apart, mask pool": Case(16, 4, pool),
+        "slabs 4 x 32, mask pool": Case(32, pool=pool),
+        "dense origins 4 x 32, mask pool": Case(32, pool=pool, origins="dense"),
+        "dense origins 8 x 16, 4 days apart, mask pool": Case(16, 4, pool, "dense"),
+        "dense origins 32 x 32, mask pool": Case(32, pool=wide, origins="dense", batch=1024),
     }
     contenders = {
-        "peer, its loader": steps(peer, peer_losses(peer, data)),
-        "peer, batches ready": steps(peer, peer_losses(peer, data, batches=few)),
+        "peer, its loader": measure.Contender(steps(peer, peer_losses(peer, data)), STEPS * BATCH),
+        "peer, batches ready": measure.Contender(steps(peer, peer_losses(peer, data, batches=few)), STEPS * BATCH),
         **{
-            name: steps(ours, our_losses(ours, panel, target, rows=rows, stride=stride, pool=masks))
-            for name, (rows, stride, masks) in cases.items()
+            name: measure.Contender(
+                steps(ours, our_losses(ours, panel, target, case), count=max(1, STEPS * BATCH // case.batch)),
+                max(STEPS * BATCH, case.batch),
+            )
+            for name, case in cases.items()
         },
     }
-    found = measure.measure(
-        {name: measure.Contender(run, STEPS * BATCH) for name, run in contenders.items()}, rounds=ROUNDS
-    )
-    print(f"\n{'Training, batch 128, 60 days to 5':44}{'samples/cpu-s':>14}{'peak MiB':>10}")
+    found = measure.measure(contenders, rounds=ROUNDS)
+    print(f"\n{'Training, 60 days to 5':48}{'samples/cpu-s':>14}{'peak MiB':>10}")
     for name, result in found.items():
-        print(f"{name:44}{result.cells_per_cpu_s:14.0f}{result.peak_mib:10.0f}")
+        print(f"{name:48}{result.cells_per_cpu_s:14.0f}{result.peak_mib:10.0f}")
     for name in cases:
         ratios = " ".join(f"{measure.ratio(found[name], found[other]):.1f}x" for other in list(contenders)[:2])
         print(f"  {name} / peer with its loader, with batches ready: {ratios}")

@@ -259,7 +259,7 @@ def _weekly(request: RunRequest) -> None:
         table.add_column(name, no_wrap=True)
     for ticker, twin in sorted(facts["validate"]["twins"].items()):
         numbers = (_number(twin.get(name)) for name in TWIN_METRICS)
-        settled = " ".join(facts["promote"]["twins"][ticker]).split(":")[0]
+        settled = ", ".join(facts["promote"]["twins"][ticker]).split(":")[0]
         table.add_row(ticker, Text(twin["outcome"], style=STYLES[twin["outcome"]]), *numbers, settled)
     screen.print(table)
     screen.print(f"\nweek        {shown(Path(facts['promote']['log']))}")
@@ -281,6 +281,7 @@ def _trained(request: RunRequest) -> None:
     if (reason := facts["promote"]["reason"]) and judged["outcome"] == "pass":
         outcome += f": {reason}"
     screen.print(f"registry {outcome}; champion of {request.family.pipeline} on {dataset}: {serving}")
+    screen.print(f"bundle   {shown(Path(facts['train']['folder']))}")
     screen.print(f"report   {shown(folder / 'report.html')}")
     screen.print(f"quality  {shown(folder / 'quality.html')}")
     mlflow, uri = shown(Path(sys.executable).parent / "mlflow"), request.workspace.mlflow_uri

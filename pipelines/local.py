@@ -163,10 +163,9 @@ def execute(
         write_json(folder / RESULT, {name: read_json(folder / f"{name}.json") for name in _steps(folder)})
 
 
-def _steps(folder: Path) -> list[str]:
-    lines = (folder / "progress.jsonl").read_text(encoding="utf-8").splitlines()
-    events = [json.loads(line) for line in lines]
-    return [event["step"] for event in events if event.get("event") == "finished"]
+def _steps(folder: Path, state: str = "finished") -> list[str]:
+    with (folder / "progress.jsonl").open(encoding="utf-8") as lines:
+        return [event["step"] for event in _new_events(lines) if event.get("event") == state]
 
 
 def require_steps(folder: Path, package: Path) -> None:
@@ -188,4 +187,7 @@ def _raise_failure(folder: Path, code: int) -> None:
         log = folder / "logs" / f"{error['step']}.log"
         raise StepFailedError(f"{error['step']}: {error['message']}\nlog: {log}", error["exit_code"])
     if code != 0:
-        raise StepFailedError(f"a step crashed (exit code {code}); the end of the log says why: {folder / 'logs'}", 1)
+        ended = set(_steps(folder))
+        step = next((name for name in _steps(folder, "started") if name not in ended), "pipeline")
+        log = folder / "logs" / f"{step}.log"
+        raise StepFailedError(f"{step}: crashed (exit code {code}); the end of the log says why\nlog: {log}", 1)

@@ -12,9 +12,9 @@ from components.core.errors import UsageError
 from components.core.files import digest_of, read_json
 from components.core.recipe import RecipeConfig
 from components.core.strict_yaml import load_file
+from pipelines.head import DEFAULT_SOURCE
 from pipelines.proving import Ground, prepare, train
 from pipelines.request import located
-from pipelines.training import DEFAULT_SOURCE
 
 FAMILIES: Final = {"hybrid_cnn_lstm": "hybrid"}
 """Families by the names of published models."""

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.core import bundle as bundles
 from components.core import family as families
 from components.core.address import refuse_credentials
 from components.core.clock import Clock, system_clock
 from components.core.code import code_digest
-from components.core.errors import DataError, UsageError
+from components.core.errors import ArtifactError, DataError, UsageError
 from components.core.family import Family
 from components.core.files import digest_of, sha256_of
 from components.core.recipe import RecipeConfig
@@ -145,16 +146,19 @@ def _asked_of(pipeline: str) -> tuple[Family, str]:
 
 
 def _stands_on(family: Family, workspace: Workspace, arguments: dict[str, Any]) -> list[str]:
-    """Return the digest of the champion that a family starts from, if its recipe names no other.
+    """Return the digest of the bundle that a family starts from: that in the folder its recipe names, or the champion.
 
     Raises:
         ArtifactError: If there is none.
     """
-    if not family.starts_from or getattr(
-        family.config.parse_json(arguments["recipe"], name="recipe"), family.starts_from
-    ):
+    if not family.starts_from:
         return []
-    return [required(workspace, family.starts_from, arguments["dataset"]).digest]
+    named = getattr(family.config.parse_json(arguments["recipe"], name="recipe"), family.starts_from)
+    if not named:
+        return [required(workspace, family.starts_from, arguments["dataset"]).digest]
+    if not (Path(named) / bundles.MANIFEST).is_file():
+        raise ArtifactError(f"{named}: no {family.starts_from} lies here. Train one: qf run {family.starts_from}")
+    return [bundles.load(Path(named)).digest]
 
 
 def request(

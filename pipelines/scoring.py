@@ -11,13 +11,11 @@ from typing import Any
 from kfp import dsl
 
 from components.core.family import Family
-from components.features.component import features
 from components.ingest import MAX_RESTATED
-from components.ingest.component import ingest
 from components.score.component import score
 from components.serving import MAX_AGE_DAYS
-from components.wiring import SMALL, may_fetch, may_use_features, place
-from pipelines.training import DEFAULT_SOURCE
+from components.wiring import SMALL, may_use_features, place
+from pipelines.head import DEFAULT_SOURCE, features_of
 
 
 def scoring_pipeline(family: Family) -> Any:
@@ -41,7 +39,8 @@ def scoring_pipeline(family: Family) -> Any:
         root: str = "/qf",
     ):
         run = {"run_key": run_key, "root": root}
-        bars = ingest(
+        table = features_of(
+            run,
             source=source,
             symbols=symbols,
             asof=asof,
@@ -51,15 +50,9 @@ def scoring_pipeline(family: Family) -> Any:
             max_restated=max_restated,
             context=context,
             options=options,
-            **run,
         )
-        place(bars, SMALL, cached=False)
-        may_fetch(bars)
-        table = features(snapshot=bars.outputs["snapshot"], **run)
-        place(table, SMALL, cached=False)
-        may_use_features(table)
         said = score(
-            features=table.outputs["features"],
+            features=table,
             family=name,
             dataset=dataset,
             every_window=every_window,

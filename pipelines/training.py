@@ -14,24 +14,12 @@ from kfp import dsl
 from components.assemble.component import assemble
 from components.core.family import Family
 from components.core.files import canonical_json
-from components.features.component import features
 from components.ingest import MAX_RESTATED
-from components.ingest.component import ingest
 from components.promote.component import promote
 from components.train.component import launch, train
 from components.validate.component import validate
-from components.wiring import (
-    GPU,
-    SMALL,
-    may_fetch,
-    may_register,
-    may_sign,
-    may_use_features,
-    place,
-    place_supervisor,
-)
-
-DEFAULT_SOURCE = "synthetic://planted"
+from components.wiring import GPU, SMALL, may_register, may_sign, place, place_supervisor
+from pipelines.head import DEFAULT_SOURCE, features_of
 
 
 def training_pipeline(family: Family) -> Any:
@@ -55,7 +43,8 @@ def training_pipeline(family: Family) -> Any:
         root: str = "/qf",
     ):
         run = {"run_key": run_key, "root": root}
-        bars = ingest(
+        table = features_of(
+            run,
             source=source,
             symbols=symbols,
             asof=asof,
@@ -65,14 +54,8 @@ def training_pipeline(family: Family) -> Any:
             max_restated=max_restated,
             context=context,
             options=options,
-            **run,
         )
-        place(bars, SMALL, cached=False)
-        may_fetch(bars)
-        table = features(snapshot=bars.outputs["snapshot"], **run)
-        place(table, SMALL, cached=False)
-        may_use_features(table)
-        rows = assemble(features=table.outputs["features"], family=name, recipe=recipe, **run)
+        rows = assemble(features=table, family=name, recipe=recipe, **run)
         place(rows, SMALL, cached=False)
         examples = rows.outputs["examples"]
         bundle = _training(family, examples=examples, family=name, recipe=recipe, **run).outputs["bundle"]

@@ -12,15 +12,13 @@ from kfp import dsl
 
 from components.assemble.component import assemble_stocks
 from components.core.family import Family
-from components.features.component import features
 from components.ingest import MAX_RESTATED
-from components.ingest.component import ingest
 from components.promote.component import promote_twins
 from components.train.component import fine_tune
 from components.validate.component import validate_twins
-from components.wiring import SMALL, may_fetch, may_register, may_sign, may_use_features, place
+from components.wiring import SMALL, may_register, may_sign, place
 from pipelines import WEEKLY
-from pipelines.training import DEFAULT_SOURCE
+from pipelines.head import DEFAULT_SOURCE, features_of
 
 NUM_SHARDS: Final = 2
 """Tasks that the stocks are shared out to. A fleet of 500 is half a minute of one core: two are for memory and for
@@ -49,7 +47,8 @@ def weekly_pipeline(family: Family) -> Any:
         root: str = "/qf",
     ):
         run = {"run_key": run_key, "root": root}
-        bars = ingest(
+        table = features_of(
+            run,
             source=source,
             symbols=symbols,
             asof=asof,
@@ -59,14 +58,8 @@ def weekly_pipeline(family: Family) -> Any:
             max_restated=max_restated,
             context=context,
             options=options,
-            **run,
         )
-        place(bars, SMALL, cached=False)
-        may_fetch(bars)
-        table = features(snapshot=bars.outputs["snapshot"], **run)
-        place(table, SMALL, cached=False)
-        may_use_features(table)
-        rows = assemble_stocks(features=table.outputs["features"], family=name, recipe=recipe, tickers=tickers, **run)
+        rows = assemble_stocks(features=table, family=name, recipe=recipe, tickers=tickers, **run)
         place(rows, SMALL, cached=False)
         examples = rows.outputs["examples"]
         shards: dict[str, Any] = {}

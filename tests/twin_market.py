@@ -18,7 +18,7 @@ from components.core.run_context import RunContext, Stop
 from components.core.workspace import Workspace
 from components.families.twin.config import TwinConfig
 from components.features.synthetic import create_synthetic_dataset
-from components.learning.bundles import write_files
+from components.learning.bundles import origin, write_files
 from components.learning.examples import read_examples
 from components.learning.foundation import FoundationNetwork, scale_free
 from components.learning.tft.config import TftConfig
@@ -110,7 +110,7 @@ def write_foundation(out: Path, examples: Path, *, seed: int = 0, data: Mapping[
         family="foundation",
         config=settings,
         schema=schema,
-        data={"examples": read.digest, **(data or {})},
+        data=origin(read) if data is None else data,
         notes={},
     )
     return bundles.load(out)

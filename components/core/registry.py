@@ -117,7 +117,8 @@ def required(workspace: Workspace, family: str, dataset: str) -> Bundle:
     if champion is None:
         raise ArtifactError(
             f"no {family} is champion on {dataset!r}. Train and judge one on the same bars first: "
-            f"qf run {family} --dataset {dataset} --source <the bars>"
+            f"qf run {family} --dataset {dataset} --source <the bars>. To stand on one that was refused, name the "
+            f"bundle that it printed: --set {family}=<folder>"
         )
     return champion.load()
 

@@ -1,4 +1,6 @@
-"""Windows gathered from one panel by index, and the order in which an epoch visits them."""
+"""Windows gathered from one panel by index, the order in which an epoch visits them, batches of many networks."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,30 @@ class Windows:
         symbol, end = ends.unbind(1)
         starts = torch.add(end, symbol, alpha=self.num_times).sub_(self.window - 1)
         return self._view.index_select(0, starts).view(-1, self.window, self.num_features)
+
+
+class StackedBatches:
+    """The samples of several networks in batches; what one lacks to the longest is filled and weighs nothing."""
+
+    def __init__(self, orders: Sequence[npt.NDArray[np.int64]], batch: int, device: torch.device) -> None:
+        self.steps_of = np.array([-(-len(order) // batch) for order in orders])
+        self.num_steps = int(self.steps_of.max())
+        rows = np.empty((len(orders), self.num_steps * batch), dtype=np.int64)
+        weight = np.zeros(rows.shape, dtype=np.float32)
+        for place, order in enumerate(orders):
+            size = len(order)
+            rows[place, :size], rows[place, size:] = order, order[0]
+            weight[place, :size] = 1 / batch
+            if size % batch:
+                weight[place, size - size % batch : size] = 1 / (size % batch)
+        shape = (len(orders), self.num_steps, batch)
+        self._rows, self._weight = (to_device(item.reshape(shape), device) for item in (rows, weight))
+
+    def at(self, step: int, places: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Return rows and weights [network, batch] of one step; the weights of a network's samples sum to 1."""
+        if len(places) == len(self._rows):
+            return self._rows[:, step], self._weight[:, step]
+        return self._rows[places, step], self._weight[places, step]
 
 
 def epoch_order(num_windows: int, *, epoch: int, most: int | None, shuffle: bool, seed: int) -> npt.NDArray[np.int64]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -98,9 +99,21 @@ def origin(data: Examples) -> dict[str, Any]:
 
 def seen_until(data: Examples) -> str:
     """Return the last time, as ISO text in UTC, that decides what a model becomes that is trained on these examples."""
-    codes = [code for code, name in enumerate(data.zones) if name in SEEN]
-    last = data.panel.timestamps[np.isin(data.zone, codes)].max()
-    return f"{last.astype('datetime64[s]')}+00:00"
+    return _iso(data.panel.timestamps[_deciding(data)].max())
+
+
+def judged_from(data: Examples) -> str | None:
+    """Return the first time, as ``seen_until`` has it, on which what is trained is judged; None if there is no such."""
+    later = data.panel.timestamps[(data.zone >= 0) & ~_deciding(data)]
+    return _iso(later.min()) if len(later) else None
+
+
+def _deciding(data: Examples) -> npt.NDArray[np.bool_]:
+    return np.isin(data.zone, [code for code, name in enumerate(data.zones) if name in SEEN])
+
+
+def _iso(time: np.datetime64) -> str:
+    return f"{time.astype('datetime64[s]')}+00:00"
 
 
 def notes(*, threads: int, device: torch.device, started: datetime, finished: datetime) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from components.core.errors import InterruptedRunError
 from components.core.run_context import RunContext
-from components.learning.batches import epoch_order
+from components.learning.batches import StackedBatches, epoch_order
 from components.learning.checkpoint import (
     Checkpoint,
     CheckpointStore,
@@ -119,30 +119,6 @@ def fit_fleet(task: FleetTask, config: FleetConfig, device: torch.device, run: R
     return tuple(fitted)
 
 
-class _Batches:
-    """The samples of several networks in batches; what one lacks to the longest is filled and weighs nothing."""
-
-    def __init__(self, orders: Sequence[Rows], batch: int, device: torch.device) -> None:
-        self.steps_of = np.array([-(-len(order) // batch) for order in orders])
-        self.num_steps = int(self.steps_of.max())
-        rows = np.empty((len(orders), self.num_steps * batch), dtype=np.int64)
-        weight = np.zeros(rows.shape, dtype=np.float32)
-        for place, order in enumerate(orders):
-            size = len(order)
-            rows[place, :size], rows[place, size:] = order, order[0]
-            weight[place, :size] = 1 / batch
-            if size % batch:
-                weight[place, size - size % batch : size] = 1 / (size % batch)
-        shape = (len(orders), self.num_steps, batch)
-        self._rows, self._weight = (torch.from_numpy(item.reshape(shape)).to(device) for item in (rows, weight))
-
-    def at(self, step: int, places: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Return rows and weights [network, batch] of one step; the weights of a network's samples sum to 1."""
-        if len(places) == len(self._rows):
-            return self._rows[:, step], self._weight[:, step]
-        return self._rows[places, step], self._weight[places, step]
-
-
 @dataclass
 class _Course:
     """How far one network is; its fields are JSON."""
@@ -229,7 +205,7 @@ class _Group:
         """
         config, run = self._config, self._run
         set_learning_rate(self._optimizer, learning_rate(config.schedule, config.lr, step=0, epoch=self._epoch))
-        batches = _Batches([self._order(self._members[at]) for at in active], config.batch, self._device)
+        batches = StackedBatches([self._order(self._members[at]) for at in active], config.batch, self._device)
         sums = torch.tensor([self._courses[at].loss_sum for at in active], dtype=torch.float64).to(self._device)
         while self._step < batches.num_steps:
             moving = np.flatnonzero(batches.steps_of > self._step)
@@ -293,7 +269,7 @@ class _Group:
     def _validate(self, active: list[int]) -> list[float]:
         """Return the mean loss of each network's validation samples."""
         orders = [self._members[at].validation for at in active]
-        batches = _Batches(orders, self._config.batch, self._device)
+        batches = StackedBatches(orders, self._config.batch, self._device)
         everyone = np.arange(len(active))
         with torch.no_grad():
             stacked = self._task.layout.views(self._flat[active])

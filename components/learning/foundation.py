@@ -17,7 +17,7 @@ from components.core import bundle as bundles
 from components.core.errors import ArtifactError
 from components.learning.bundles import load_weights
 from components.learning.tft.blocks import Drop
-from components.learning.tft.config import TftConfig
+from components.learning.tft.config import Origins, TftConfig
 from components.learning.tft.network import Inputs, TemporalFusionTransformer, TftSizes
 from components.market.columns import CHARACTERISTICS, FOUNDATION, QUANTILE_LEVELS
 from components.market.moves import past_volatility
@@ -68,12 +68,14 @@ class FoundationNetwork(nn.Module):
         """Return the state (batch, horizon, hidden) of each window, before quantiles are made of it."""
         return self.transformer.trunk(self._inputs(slabs), stride=stride, masks=masks)
 
-    def standard(self, slabs: Tensor, *, stride: int = 1, masks: Drop | None = None) -> Tensor:
+    def standard(
+        self, slabs: Tensor, *, stride: int = 1, masks: Drop | None = None, origins: Origins = "exact"
+    ) -> Tensor:
         """Return the quantiles (batch, horizon, level) of standard moves: by past volatility and the root of the step.
 
-        In the order in which the head says them: the loss must see those that cross.
+        In the order in which the head says them: the loss must see those that cross. Dense ``origins`` train only.
         """
-        return self.base + self.transformer(self._inputs(slabs), stride=stride, masks=masks)
+        return self.base + self.transformer(self._inputs(slabs), stride=stride, masks=masks, origins=origins)
 
     def scale(self, slabs: Tensor, *, stride: int = 1) -> Tensor:
         """Return the unit (batch, horizon) of the standard moves of each window, as a log return."""

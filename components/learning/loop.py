@@ -116,7 +116,7 @@ class Loop:
         self.task, self.position = task, Position()
         self.model = task.model.to(device)
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay
+            self.model.parameters(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True
         )
         self.precision = Precision(config.precision, device)
         self.best_weights: dict[str, Tensor] = {}

@@ -107,5 +107,5 @@ class Training:
             "examples_digest": read_json(self.examples / "manifest.json")["digest"],
             "processes": self.processes,
         }
-        self.run.record(**facts, notes=dict(bundle.manifest["notes"]))
+        self.run.record(**facts, folder=str(out), notes=dict(bundle.manifest["notes"]))
         return facts

@@ -180,9 +180,9 @@ def means_of(told: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
 
 def fleet_page(title: str, told: Mapping[str, Mapping[str, Any]], counts: Mapping[str, int]) -> str:
     """Return the page about all twins: what was measured of each on its test zone, and what was decided."""
-    head = ("twin", "verdict", *(name for name, _, _ in _COLUMNS))
+    head = ("twin", "verdict", "why", *(name for name, _, _ in _COLUMNS))
     rows = [
-        (ticker, str(twin["outcome"]), *(text(twin.get(key), form) for _, key, form in _COLUMNS))
+        (ticker, str(twin["outcome"]), str(twin["reason"]), *(text(twin.get(key), form) for _, key, form in _COLUMNS))
         for ticker, twin in sorted(told.items())
     ]
     said = ", ".join(f"{number} {name}" for name, number in counts.items())

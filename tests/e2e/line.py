@@ -69,6 +69,14 @@ def living(pattern: str) -> list[int]:
     return found
 
 
+def left_running(root: Path) -> list[int]:
+    """Return the processes on a root that are still there after half a minute, in which each may notice and leave."""
+    deadline = time.monotonic() + 30
+    while (found := living(str(root))) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
+
+
 def kill(child: "subprocess.Popen[str]") -> None:
     child.send_signal(signal.SIGKILL)
     child.communicate()

@@ -24,6 +24,7 @@ def test_one_command_trains_a_foundation_that_is_promoted_and_loads(tmp_path: Pa
     assert "5.3 years of 8 stocks: a foundation wants 3 years of 500" in result.stdout
     champion = registry.history(Workspace.at(str(tmp_path)), "foundation", "synthetic_planted").champion
     assert champion is not None
+    assert f"bundle   {line.facts('k', 'train')['folder']}" in result.stdout
     facts = read_json(champion.folder / "model.json")
     assert (facts["num_stocks"], facts["enough_history"]) == (8, False)
     assert champion.load().digest == line.facts("k", "train")["digest"]

@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from line import Line, kill, living
+from line import Line, kill, left_running
 
 pytestmark = pytest.mark.slow
 SMOKE = ("run", "price-action", "--recipe", "smoke")
@@ -58,10 +58,7 @@ def test_sigkill_in_training_and_the_same_key_end_in_the_same_digest(tmp_path_fa
         killed.wait_for("k", "train", '"done"')
         time.sleep(choice.uniform(0.5, 4))
         kill(child)
-        deadline = time.monotonic() + 30
-        while living(str(killed.root)) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert living(str(killed.root)) == [], "a step outlived its caller"
+        assert left_running(killed.root) == [], "a step outlived its caller"
     result = killed.qf(*settings, "--run-key", "k")
     assert result.returncode == 0, result.stderr
     assert killed.facts("k", "train")["digest"] == calm.facts("k", "train")["digest"]

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ from components.families.foundation.data import Feed, filled_panel, moments, zon
 from components.families.foundation.evaluate import metrics
 from components.families.foundation.loss import quantile_loss
 from components.families.foundation.predict import say
-from components.families.foundation.train import fit, load_training, make_model, train
+from components.families.foundation.train import History, Training, fit, load_training, make_model, train
 from components.learning.checkpoint import CheckpointStore
 from components.learning.examples import Examples, read_examples
-from components.learning.foundation import scale_free
+from components.learning.foundation import FoundationNetwork, scale_free
 from components.learning.reproducible import reproducible
 from components.market.columns import FORECAST_STEPS, FOUNDATION, QUANTILE_LEVELS
 from components.market.moves import past_volatility
@@ -99,25 +100,43 @@ def test_no_part_of_the_product_imports_the_reference_implementation(top: Path) 
     assert not [text for text in sources if "from pytorch_forecasting" in text or "from lightning" in text]
 
 
-@pytest.mark.promise("S0-11")
-def test_training_takes_adamw_and_learns_what_volume_tells(data: Examples, tmp_path: Path) -> None:
-    config = tiny()
-    run = RunContext("train", "k", Workspace.at(str(tmp_path)))
+@dataclass(frozen=True)
+class Course:
+    """A training, and what the validation said before and after."""
+
+    training: Training
+    model: FoundationNetwork
+    store: CheckpointStore
+    before: dict[str, float]
+    after: dict[str, float]
+    best_epoch: int
+    history: History
+
+
+def fitted(config: FoundationConfig, data: Examples, folder: Path) -> Course:
+    run = RunContext("train", "k", Workspace.at(str(folder)))
+    store = CheckpointStore(run.checkpoints / "k", log=run.log)
     with reproducible(seed=0, threads=1):
         training = load_training(data, config, CPU)
-        model = make_model(config, data, training.train)
-        came = training.validation.standard
+        model, came = make_model(config, data, training.train), training.validation.standard
         before = metrics(say(model, training.panel, training.validation), came)
-        store = CheckpointStore(run.checkpoints / "k", log=run.log)
-        best, history = fit(config, model, training, store, run, name="k")
+        best_epoch, history = fit(config, model, training, store, run, name="k")
         after = metrics(say(model, training.panel, training.validation), came)
-    usual = model.base.sort()[0].numpy()[None]
+    return Course(training, model, store, before, after, best_epoch, history)
+
+
+@pytest.mark.promise("S0-11")
+def test_training_takes_adamw_and_learns_what_volume_tells(data: Examples, tmp_path: Path) -> None:
+    course = fitted(tiny(), data, tmp_path)
+    before, after, history = course.before, course.after, course.history
+    came = course.training.validation.standard
+    usual = course.model.base.sort()[0].numpy()[None]
     assert before["loss"] == pytest.approx(quantile_loss_rows(came, usual, np.array(QUANTILE_LEVELS)).mean(), rel=1e-5)
     assert after["loss"] == pytest.approx(min(history["val_loss"]))
-    assert history["val_loss"][best - 1] == min(history["val_loss"])
+    assert history["val_loss"][course.best_epoch - 1] == min(history["val_loss"])
     assert after["loss"] < 0.9 * before["loss"], (before, history["val_loss"])
     assert after["hit_rate"] > before["hit_rate"] + 0.1
-    saved = {name.split(".")[-1] for name in store.newest().group("optimizer")}
+    saved = {name.split(".")[-1] for name in course.store.newest().group("optimizer")}
     assert saved == {"step", "exp_avg", "exp_avg_sq"}  # what AdamW keeps
 
 
@@ -126,13 +145,15 @@ def test_where_volume_tells_nothing_no_direction_is_learned(
 ) -> None:
     rows = foundation_rows(num_symbols=6, num_times=320, strength=0.0)
     data, config = read_examples(write_foundation(tmp_path / "noise", rows, ZONES)), tiny(train={"epochs": 3})
-    run = RunContext("train", "k", Workspace.at(str(tmp_path)))
-    with reproducible(seed=0, threads=1):
-        training = load_training(data, config, CPU)
-        model = make_model(config, data, training.train)
-        fit(config, model, training, CheckpointStore(run.checkpoints / "k", log=run.log), run, name="k")
-        after = metrics(say(model, training.panel, training.validation), training.validation.standard)
-    assert abs(after["hit_rate"] - 0.5) < 0.1
+    assert abs(fitted(config, data, tmp_path).after["hit_rate"] - 0.5) < 0.1
+
+
+def test_dense_origins_teach_what_windows_by_themselves_then_say(data: Examples, tmp_path: Path) -> None:
+    config = tiny(train={"origins": "dense", "epochs": 5, "slab_stride": 1})
+    course = fitted(config, data, tmp_path)
+    before, after = course.before, course.after
+    assert after["loss"] < 0.95 * before["loss"], (before, after)
+    assert after["hit_rate"] > before["hit_rate"] + 0.1
 
 
 def test_a_feed_gives_each_sample_the_moves_of_its_own_window(data: Examples) -> None:

@@ -23,6 +23,7 @@ from components.core import bundle as bundles
 from components.core.errors import ArtifactError, DataError, InterruptedRunError, RecipeError
 from components.core.files import read_json
 from components.core.run_context import Stop
+from components.families.twin.appraise import appraise
 from components.families.twin.fleet import Fleet, Twin, single
 from components.families.twin.predict import predict
 from components.families.twin.stocks import Stock, ends_of, seen_by
@@ -31,6 +32,7 @@ from components.learning.bundles import origin
 from components.learning.examples import read_examples
 from components.learning.foundation import network_of
 from components.market.columns import FOUNDATION, OPTIONS, QUANTILE_LEVELS
+from components.market.moves import past_volatility
 
 TOLERANCE = 1e-5
 
@@ -213,6 +215,34 @@ def test_options_are_in_the_batches_when_enabled(market: Market, optional: Path)
     assert not np.allclose(predict(bundle, other, zone="test", threads=1).quantile, said)
 
 
+@pytest.mark.promise("S0-39")
+def test_signals_of_the_options_are_counted_on_their_own_days(market: Market, optional: Path) -> None:
+    on = settings(market, model={"options_enabled": True})
+    fleet = train(on, optional, market.root / "signals", market.run("signals"))
+    found = appraise(single(fleet, "BBB", market.root / "signal"), optional, zone="test", threads=1)
+    data = read_examples(optional)
+    stock, ends = Stock.of(data, "BBB", on), ends_of(data, "BBB", "test", on)
+
+    def feature(name: str, days: np.ndarray) -> np.ndarray:
+        return data.panel.values[days[:, 0], days[:, 1], len(FOUNDATION) + OPTIONS.index(name)].astype(float)
+
+    past, now = feature("put_call_volume", stock.train), feature("put_call_volume", ends)
+    deviation = (now - np.nanmean(past)) / np.nanstd(past)
+    extreme = np.abs(deviation) >= 1
+    returns = data.panel.values[..., FOUNDATION.index("return_1d")].astype(float)
+    ahead = [np.log1p(returns[symbol, end + 1 : end + 1 + HORIZON]).sum() for symbol, end in ends]
+    bars = data.panel.values[ends[:, 0], ends[:, 1]].astype(float)
+    scale = past_volatility(*(bars[:, FOUNDATION.index(name)] for name in ("vol_21d", "vol_63d")))
+    move = np.array(ahead) / (scale * HORIZON**0.5)
+    assert 5 < extreme.sum() < len(ends)
+    contrary = np.sign(deviation[extreme]) == np.sign(move[extreme])
+    assert found["pcr_extreme_accuracy"] == pytest.approx(contrary.mean())
+    balance = feature("gamma_exposure_balance", ends)
+    known = np.isfinite(balance)
+    damped = (balance[known] > 0) == (np.abs(move[known]) < 0.6745)
+    assert found["gamma_zone_accuracy"] == pytest.approx(damped.mean())
+
+
 @pytest.mark.promise("S0-23")
 def test_options_that_are_not_there_are_named(market: Market, tmp_path: Path) -> None:
     on = settings(market, model={"options_enabled": True})
@@ -230,26 +260,27 @@ def test_options_that_are_not_there_are_named(market: Market, tmp_path: Path) ->
 
 @pytest.mark.promise("S0-56")
 def test_without_a_foundation_the_command_that_makes_one_is_named(market: Market, tmp_path: Path) -> None:
-    workspace = Market(tmp_path, market.examples, market.foundation).run("k").workspace
+    run = Market(tmp_path, market.examples, market.foundation).run("k")
     with pytest.raises(ArtifactError, match="qf run foundation --dataset made-up"):
-        foundation_of(recipe(), workspace, "made-up")
+        foundation_of(recipe(), "made-up", run)
     with pytest.raises(ArtifactError, match=r"no foundation lies here\. Train one: qf run foundation"):
-        foundation_of(recipe(foundation=str(tmp_path / "nowhere")), workspace, "made-up")
+        foundation_of(recipe(foundation=str(tmp_path / "nowhere")), "made-up", run)
     with pytest.raises(RecipeError, match=r"data\.window must be 12, the foundation's, was 20"):
-        foundation_of(settings(market, data={"window": 20}), workspace, "made-up")
+        foundation_of(settings(market, data={"window": 20}), "made-up", run)
 
 
 def test_days_that_the_foundation_saw_judge_no_twin(market: Market, tmp_path: Path) -> None:
-    zones = {"train": {"last": "2023-01-02T00:00:00+00:00"}, "test": {"first": "2024-01-03T00:00:00+00:00"}}
-    examples = write_examples(tmp_path / "examples", market_frame(TICKERS[:1]), zones=zones)
-    early, late = (
-        write_foundation(tmp_path / day, examples, data={"seen_until": f"{day}T00:00:00+00:00"})
-        for day in ("2024-01-02", "2024-01-03")
-    )
+    """The test zone begins on the day after the last that this foundation saw: the day itself is one too late."""
+    data = read_examples(market.examples)
+    begins = str(data.panel.timestamps[data.zone == data.zones.index("test")][0])[:10]
+    assert market.foundation.manifest["data"]["seen_until"][:10] < begins
+    seen = {"late": {"seen_until": f"{begins}T00:00:00+00:00"}, "silent": {}}
+    late, silent = (write_foundation(tmp_path / key, market.examples, data=facts) for key, facts in seen.items())
     run = market.run("unseen")
-    assert train(recipe(foundation=str(early.folder)), examples, tmp_path / "out", run).manifest["schema"]["tickers"]
-    with pytest.raises(RecipeError, match="test begins on 2024-01-03, and the foundation saw days up to 2024-01-03"):
-        train(recipe(foundation=str(late.folder)), examples, tmp_path / "out", run)
+    with pytest.raises(RecipeError, match=f"test begins on {begins}, and the foundation saw days up to {begins}"):
+        train(recipe(foundation=str(late.folder)), market.examples, tmp_path / "out", run)
+    with pytest.raises(ArtifactError, match=r"silent: the foundation does not say up to when it looked, .+ Train it"):
+        train(recipe(foundation=str(silent.folder)), market.examples, tmp_path / "out", run)
 
 
 def test_a_tampered_fleet_is_refused(fleet: bundles.Bundle, tmp_path: Path) -> None:

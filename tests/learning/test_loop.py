@@ -77,7 +77,7 @@ def test_the_steps_are_those_of_a_plain_loop(make_loop: Callable[..., Loop]) -> 
         found = finish(loop)
     with reproducible(seed=0, threads=1):
         task = make_task()
-        optimizer = torch.optim.AdamW(task.model.parameters(), lr=0.01, weight_decay=0.01)
+        optimizer = torch.optim.AdamW(task.model.parameters(), lr=0.01, weight_decay=0.01, fused=True)
         for epoch in range(3):
             order = torch.from_numpy(epoch_order(SAMPLES, epoch=epoch, most=None, shuffle=True, seed=4))
             for samples in order.split(16):

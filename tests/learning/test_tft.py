@@ -112,6 +112,18 @@ def test_a_step_ahead_reads_the_window_and_the_steps_before_it_alone() -> None:
         assert (weights[:, :, step, SIZES.window + step :] == 0).all()
 
 
+def assert_alike(model: TemporalFusionTransformer, *answers: Tensor) -> None:
+    """Check that two answers, and the gradients of all weights behind them, are the same."""
+    gradients: list[list[Tensor]] = []
+    for said in answers:
+        model.zero_grad()
+        said.square().mean().backward()
+        gradients.append([item.grad.clone() for item in model.parameters()])
+    torch.testing.assert_close(*answers, rtol=1e-5, atol=2e-6)
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=2e-6)
+
+
 @settings(max_examples=8)
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3))
 def test_windows_of_a_slab_are_those_windows_one_by_one(windows: int, stride: int, slabs: int) -> None:
@@ -122,15 +134,7 @@ def test_windows_of_a_slab_are_those_windows_one_by_one(windows: int, stride: in
         *(torch.stack([part[slab, first : first + SIZES.window] for slab, first in starts]) for part in given_[:2]),
         given_.future,
     )
-    gradients: list[list[Tensor]] = []
-    answers = (model(given_, stride=stride), model(alone))
-    for said in answers:
-        model.zero_grad()
-        said.square().mean().backward()
-        gradients.append([item.grad.clone() for item in model.parameters()])
-    torch.testing.assert_close(*answers, rtol=1e-5, atol=2e-6)
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=2e-6)
+    assert_alike(model, model(given_, stride=stride), model(alone))
 
 
 def test_no_window_of_a_slab_knows_a_later_bar() -> None:
@@ -139,6 +143,53 @@ def test_no_window_of_a_slab_knows_a_later_bar() -> None:
     for part in given_[:2]:
         part[:, SIZES.window + 2 :] += 5.0
     after = model.trunk(given_).view(3, 7, SIZES.horizon, -1)
+    torch.testing.assert_close(after[:, :3], before[:, :3], rtol=0, atol=1e-6)
+    assert (after[:, 3:] - before[:, 3:]).abs().amax(dim=(2, 3)).min() > 1e-3
+
+
+def from_every_origin(model: TemporalFusionTransformer, given_: Inputs, stride: int) -> Tensor:
+    """Return what dense origins say, one origin after another: the slow way, of the exact form's own parts."""
+    window, horizon = SIZES.window, SIZES.horizon
+    static = model.static_selection(given_.static, OFF)
+    past = model.past_selection(given_.past, OFF, model.selection_context(static, OFF))
+    first = static[:, window - 1]
+    start = (model.hidden_context(first, OFF)[None], model.cell_context(first, OFF)[None])
+    said: list[Tensor] = []
+    for end in range(window, past.shape[1] + 1, stride):
+        last = static[:, end - 1]
+        ahead = model.future_selection(given_.future, OFF).expand(len(last), -1, -1)
+        behind, state = model.encoder(past[:, :end], start)
+        read = torch.cat([past[:, end - window : end], ahead], dim=1)
+        beyond = torch.cat([behind[:, -window:], model.decoder(ahead, state)[0]], dim=1)
+        sequence = model.sequence_gate(beyond, read, OFF)
+        traits = torch.cat([static[:, end - window : end], last[:, None].expand(-1, horizon, -1)], dim=1)
+        enriched = model.enrichment(sequence, OFF, model.enrichment_context(traits, OFF))
+        fused = model.attention_gate(model.attention(enriched, OFF), enriched[:, window:], OFF)
+        said.append(model.head(model.output_gate(model.feed_forward(fused, OFF), sequence[:, window:], OFF)))
+    return torch.stack(said, dim=1).flatten(0, 1)
+
+
+@settings(max_examples=8)
+@given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3))
+def test_dense_origins_are_the_exact_parts_from_one_origin_after_another(windows: int, stride: int, slabs: int) -> None:
+    model = shaken()
+    given_ = inputs_like(slabs=slabs, bars=SIZES.window + (windows - 1) * stride)
+    assert_alike(model, model(given_, stride=stride, origins="dense"), from_every_origin(model, given_, stride))
+
+
+def test_the_first_dense_origin_is_the_exact_window_and_the_others_know_more() -> None:
+    model, given_ = shaken(), inputs_like(bars=SIZES.window + 6, still=True)
+    dense, exact = (model(given_, stride=2, origins=origins).view(3, 4, -1) for origins in ("dense", "exact"))
+    torch.testing.assert_close(dense[:, 0], exact[:, 0], rtol=1e-5, atol=2e-6)
+    assert (dense[:, 1:] - exact[:, 1:]).abs().amax(dim=2).min() > 1e-5
+
+
+def test_no_dense_origin_knows_a_later_bar() -> None:
+    model, given_ = shaken(), inputs_like(bars=SIZES.window + 6)
+    before = model.trunk(given_, origins="dense").view(3, 7, SIZES.horizon, -1)
+    for part in given_[:2]:
+        part[:, SIZES.window + 2 :] += 5.0
+    after = model.trunk(given_, origins="dense").view(3, 7, SIZES.horizon, -1)
     torch.testing.assert_close(after[:, :3], before[:, :3], rtol=0, atol=1e-6)
     assert (after[:, 3:] - before[:, 3:]).abs().amax(dim=(2, 3)).min() > 1e-3
 
@@ -161,6 +212,9 @@ def test_masks_of_a_pool_reach_every_site_once_and_ones_change_nothing() -> None
             return values
 
     torch.testing.assert_close(model(given_, masks=Recorded(0.0, training=False)), whole, rtol=0, atol=0)
+    assert set(seen) == set(range(model.num_sites))
+    seen.clear()
+    model(given_, masks=Recorded(0.0, training=False), origins="dense")
     assert set(seen) == set(range(model.num_sites))
     pool = MaskPool(0.3, num_elements=2**14, seed=0, device=torch.device("cpu"))
     assert not torch.allclose(model(given_, masks=pool.draw(model.num_sites)), whole)

@@ -9,7 +9,7 @@ from components.core.judge import QUANTILE_GATES, GateConfig, JudgeConfig
 from components.core.recipe import DataConfig, RecipeConfig
 from components.core.strict_yaml import load_file
 from components.learning.settings import CosineAnnealing, LoopConfig, MaskConfig, Schedule, StoppingConfig
-from components.learning.tft.config import TftConfig
+from components.learning.tft.config import Origins, TftConfig
 
 
 class FoundationDataConfig(DataConfig):
@@ -50,6 +50,10 @@ class TrainConfig(LoopConfig):
     slab_stride: Annotated[int, Field(ge=1, le=6)] = 4
     """Bars between the windows of a slab; closer ones share more work and teach less each. At most the horizon and
     one, so that no window ends where a slab cannot."""
+
+    origins: Origins = "exact"
+    """Whether training computes each window of a slab by itself, or the slab once with a forecast from every origin:
+    quicker, and with a longer past than a window has. What is said and judged is always that of windows."""
 
     masks: MaskConfig = MaskConfig()
     """Where the masks of dropout come from."""

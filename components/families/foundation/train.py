@@ -41,6 +41,7 @@ from components.learning.faults import memory_advice
 from components.learning.foundation import FoundationNetwork
 from components.learning.loop import Loop, Task
 from components.learning.reproducible import choose_device, reproducible
+from components.learning.tft.config import Origins
 from components.market.columns import FOUNDATION, QUANTILE_LEVELS
 from components.market.moves import MOVE_LABELLER
 
@@ -149,7 +150,7 @@ def fit(
         settings.masks, config.model.dropout, largest=largest_mask(config), seed=config.seed, device=panel.device
     )
     task = Task(
-        model, len(feed.slabs), loss_of(model, feed, pool), name=name, seed=config.seed,
+        model, len(feed.slabs), loss_of(model, feed, pool, settings.origins), name=name, seed=config.seed,
         weigh=feed.slabs.num_samples, pool=pool,
     )  # fmt: skip
     came = training.validation.standard
@@ -170,7 +171,9 @@ def largest_mask(config: FoundationConfig) -> int:
     return max(by_variable, settings.batch * (window + config.data.horizon) * config.model.hidden)
 
 
-def loss_of(model: FoundationNetwork, feed: Feed, pool: MaskPool | None) -> Callable[[Tensor], Tensor]:
+def loss_of(
+    model: FoundationNetwork, feed: Feed, pool: MaskPool | None, origins: Origins
+) -> Callable[[Tensor], Tensor]:
     """Return the mean quantile loss of the samples in some slabs, by their numbers."""
     levels = torch.tensor(QUANTILE_LEVELS, device=feed.standard.device)
     num_sites = model.transformer.num_sites
@@ -178,7 +181,7 @@ def loss_of(model: FoundationNetwork, feed: Feed, pool: MaskPool | None) -> Call
     def loss(numbers: Tensor) -> Tensor:
         slabs = feed.slabs.take(numbers)
         masks = pool.draw(num_sites) if pool else None
-        said = model.standard(feed.windows.gather(slabs.ends), stride=feed.stride, masks=masks)
+        said = model.standard(feed.windows.gather(slabs.ends), stride=feed.stride, masks=masks, origins=origins)
         counted = slabs.counted.flatten()
         came = feed.standard.index_select(0, slabs.samples.flatten()[counted])
         return quantile_loss(said[counted], came, levels)

@@ -20,7 +20,7 @@ FAMILY = Family(
     optional={OPTIONS_VIEW: OPTIONS},
     starts_from="foundation",
     latest="models/twins/{ticker}/twin_latest",
-    resources=Resources(cpu="2", memory="8Gi"),
+    resources=Resources(cpu="2", memory="8Gi", timeout_s=3600),
     labels="moves",
 )
 """It serves no graph: a graph is asked about windows, and which twin answers depends on whose window it is."""

@@ -25,7 +25,7 @@ def train_shard(
         ArtifactError, DataError: If the examples cannot be trusted, or there is no foundation.
         InterruptedRunError: If the run was asked to stop; it was saved and the same run key goes on.
     """
-    foundation = foundation_of(config, run.workspace, dataset)
+    foundation = foundation_of(config, dataset, run)
     examples = {ticker: read_examples(folder) for ticker, folder in folders.items()}
     told = {"stocks": {ticker: data.digest for ticker, data in examples.items()}}
     stocks, refused = enough(config, examples, foundation, run.log)

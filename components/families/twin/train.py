@@ -12,14 +12,13 @@ from typing import Any
 from components.core import bundle as bundles
 from components.core.bundle import Bundle
 from components.core.errors import ArtifactError, DataError, RecipeError
-from components.core.registry import required
+from components.core.registry import history, required
 from components.core.run_context import RunContext
-from components.core.workspace import Workspace
 from components.families.twin.config import TwinConfig
 from components.families.twin.fit import fit
 from components.families.twin.fleet import Twin, write_fleet
 from components.families.twin.stocks import Stock
-from components.learning.bundles import notes, origin, require_columns
+from components.learning.bundles import judged_from, notes, origin, require_columns
 from components.learning.examples import Examples, read_examples
 from components.learning.faults import DivergedError, memory_advice
 from components.learning.foundation import FAMILY as FOUNDATION
@@ -37,7 +36,7 @@ def train(config: TwinConfig, examples: Path, out: Path, run: RunContext) -> Bun
         OutOfMemoryError: If a step does not fit into memory; the message names the setting to change.
     """
     data = read_examples(examples)
-    foundation = foundation_of(config, run.workspace, str(data.manifest["dataset"]))
+    foundation = foundation_of(config, str(data.manifest["dataset"]), run)
     stocks, refused = enough(config, dict.fromkeys(config.tickers or data.symbols, data), foundation, run.log)
     if not stocks:
         raise next(iter(refused.values()))
@@ -106,8 +105,8 @@ def columns_of(config: TwinConfig) -> tuple[str, ...]:
     return COLUMNS + (OPTIONS if config.model.options_enabled else ())
 
 
-def foundation_of(config: TwinConfig, workspace: Workspace, dataset: str) -> Bundle:
-    """Return the foundation that the recipe names, or the champion on ``dataset``.
+def foundation_of(config: TwinConfig, dataset: str, run: RunContext) -> Bundle:
+    """Return the foundation that the recipe names, or the champion on ``dataset``; of one that is not, it is said.
 
     Raises:
         ArtifactError: If there is none; the command that makes one is named.
@@ -118,8 +117,13 @@ def foundation_of(config: TwinConfig, workspace: Workspace, dataset: str) -> Bun
         if not (folder / bundles.MANIFEST).is_file():
             raise ArtifactError(f"{folder}: no foundation lies here. Train one: qf run {FOUNDATION}")
         found = bundles.load(folder)
+        champion = history(run.workspace, FOUNDATION, dataset).champion
+        if champion is None or champion.bundle != found.digest:
+            line = f"foundation {found.digest[:12]} is not champion on {dataset}: only the twins' own verdicts count"
+            run.log.warning("%s", line)
+            run.progress(line=line)
     else:
-        found = required(workspace, FOUNDATION, dataset)
+        found = required(run.workspace, FOUNDATION, dataset)
     theirs = {key: found.manifest["config"]["data"][key] for key in ("window", "horizon")}
     for key, value in theirs.items():
         if getattr(config.data, key) != value:
@@ -134,7 +138,8 @@ def enough(
     """Return the stocks that can have a twin, and why the others cannot.
 
     Raises:
-        RecipeError: If the foundation saw days that a twin would be judged on.
+        ArtifactError: If the foundation does not say up to when it looked.
+        RecipeError: If it saw days that a twin would be judged on.
     """
     stocks: list[Stock] = []
     refused: dict[str, DataError] = {}
@@ -152,10 +157,15 @@ def enough(
 
 def _checked(data: Examples, config: TwinConfig, foundation: Bundle) -> Examples:
     require_columns(data, columns_of(config))
-    seen, test = foundation.manifest["data"].get("seen_until"), data.manifest.get("zones", {}).get("test")
-    if seen is not None and test is not None and test["first"] <= seen:
+    seen, judged = foundation.manifest["data"].get("seen_until"), judged_from(data)
+    if seen is None:
+        raise ArtifactError(
+            f"{foundation.folder}: the foundation does not say up to when it looked, so no days can be shown to be new "
+            f"to it. Train it again: qf run {FOUNDATION}"
+        )
+    if judged is not None and judged <= seen:
         raise RecipeError(
-            f"data.zones: the test begins on {test['first'][:10]}, and the foundation saw days up to {seen[:10]}. Give "
+            f"data.zones: the test begins on {judged[:10]}, and the foundation saw days up to {seen[:10]}. Give "
             "zones.test a smaller share, or take a foundation of earlier days"
         )
     return data

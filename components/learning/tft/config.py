@@ -1,10 +1,13 @@
 """Sizes of a Temporal Fusion Transformer. Importing this loads no torch."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
 from components.core.config import Config
+
+Origins = Literal["exact", "dense"]
+"""Whether each window of a slab is computed by itself, or the slab once with a forecast from every origin."""
 
 
 class TftConfig(Config):
