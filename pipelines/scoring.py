@@ -11,12 +11,12 @@ from typing import Any
 from kfp import dsl
 
 from components.core.family import Family
-from components.features.component import features
 from components.ingest import MAX_RESTATED
 from components.ingest.component import ingest
 from components.score.component import score
 from components.serving import MAX_AGE_DAYS
 from components.wiring import SMALL, may_fetch, may_use_features, place
+from pipelines.featuring import featured
 from pipelines.training import DEFAULT_SOURCE
 
 
@@ -55,9 +55,7 @@ def scoring_pipeline(family: Family) -> Any:
         )
         place(bars, SMALL, cached=False)
         may_fetch(bars)
-        table = features(snapshot=bars.outputs["snapshot"], **run)
-        place(table, SMALL, cached=False)
-        may_use_features(table)
+        table = featured(family, snapshot=bars.outputs["snapshot"], dataset=dataset, **run)
         said = score(
             features=table.outputs["features"],
             family=name,

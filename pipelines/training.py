@@ -14,7 +14,6 @@ from kfp import dsl
 from components.assemble.component import assemble
 from components.core.family import Family
 from components.core.files import canonical_json
-from components.features.component import features
 from components.ingest import MAX_RESTATED
 from components.ingest.component import ingest
 from components.promote.component import promote
@@ -26,10 +25,10 @@ from components.wiring import (
     may_fetch,
     may_register,
     may_sign,
-    may_use_features,
     place,
     place_supervisor,
 )
+from pipelines.featuring import featured
 
 DEFAULT_SOURCE = "synthetic://planted"
 
@@ -69,9 +68,7 @@ def training_pipeline(family: Family) -> Any:
         )
         place(bars, SMALL, cached=False)
         may_fetch(bars)
-        table = features(snapshot=bars.outputs["snapshot"], **run)
-        place(table, SMALL, cached=False)
-        may_use_features(table)
+        table = featured(family, snapshot=bars.outputs["snapshot"], dataset=dataset, recipe=recipe, **run)
         rows = assemble(features=table.outputs["features"], family=name, recipe=recipe, **run)
         place(rows, SMALL, cached=False)
         examples = rows.outputs["examples"]

@@ -12,14 +12,14 @@ from kfp import dsl
 
 from components.assemble.component import assemble_stocks
 from components.core.family import Family
-from components.features.component import features
 from components.ingest import MAX_RESTATED
 from components.ingest.component import ingest
 from components.promote.component import promote_twins
 from components.train.component import fine_tune
 from components.validate.component import validate_twins
-from components.wiring import SMALL, may_fetch, may_register, may_sign, may_use_features, place
+from components.wiring import SMALL, may_fetch, may_register, may_sign, place
 from pipelines import WEEKLY
+from pipelines.featuring import featured
 from pipelines.training import DEFAULT_SOURCE
 
 NUM_SHARDS: Final = 2
@@ -63,9 +63,7 @@ def weekly_pipeline(family: Family) -> Any:
         )
         place(bars, SMALL, cached=False)
         may_fetch(bars)
-        table = features(snapshot=bars.outputs["snapshot"], **run)
-        place(table, SMALL, cached=False)
-        may_use_features(table)
+        table = featured(family, snapshot=bars.outputs["snapshot"], dataset=dataset, recipe=recipe, **run)
         rows = assemble_stocks(features=table.outputs["features"], family=name, recipe=recipe, tickers=tickers, **run)
         place(rows, SMALL, cached=False)
         examples = rows.outputs["examples"]

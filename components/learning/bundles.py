@@ -19,10 +19,9 @@ from components.core.files import atomic_file, digest_of, read_json, write_json
 from components.learning.examples import Examples
 from components.learning.export import exported
 from components.learning.reproducible import device_name
+from components.market.columns import FORECASTS_BY
 from components.serving.loader import GRAPH, Signature
 
-FORECASTS_BY = "forecast_source"
-"""Key, in manifests, of what made the forecasts among the features; examples without any have none."""
 WEIGHTS, SCALER, HISTORY, FACTS = "weights.safetensors", "scaler.json", "history.json", "model.json"
 
 SEEN = ("train", "validation", "calibration")
