@@ -20,6 +20,7 @@ from components.learning.examples import Examples
 from components.learning.export import exported
 from components.learning.reproducible import device_name
 from components.market.columns import FORECASTS_BY
+from components.market.examples_manifest import require_same_forecasts
 from components.serving.loader import GRAPH, Signature
 
 WEIGHTS, SCALER, HISTORY, FACTS = "weights.safetensors", "scaler.json", "history.json", "model.json"
@@ -137,9 +138,4 @@ def require_same_columns(bundle: Bundle, data: Examples) -> None:
     trained_on = tuple(read_json(bundle.path(SCALER))["feature_columns"])
     if data.columns != trained_on:
         raise ArtifactError(f"{bundle.folder}: trained on features {trained_on}, the examples have {data.columns}")
-    theirs, ours = bundle.manifest["data"].get(FORECASTS_BY), data.manifest.get(FORECASTS_BY)
-    if theirs != ours:
-        raise ArtifactError(
-            f"{bundle.folder}: trained on forecasts by {theirs!r}, those of the examples are by {ours!r}. "
-            "Make the features with the same forecaster, or train again"
-        )
+    require_same_forecasts(bundle, data.manifest)

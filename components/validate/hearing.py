@@ -16,7 +16,7 @@ from components.core.judge import JudgeConfig, Metric
 from components.core.run_context import RunContext
 from components.core.span import Span
 from components.core.trials import Trial, overlapping, record
-from components.market.columns import FORECASTS_BY
+from components.market.examples_manifest import require_same_forecasts
 from components.validate.case import Answer
 from components.validate.causality import answer_causality, feature_causality
 from components.validate.kinds import Kind, Table, kind_asked, kind_of
@@ -58,12 +58,7 @@ class Hearing:
                 f"{self.bundle.folder}: trained on examples {trained_on[:12]}, not on {manifest['digest'][:12]} in "
                 f"{self.examples}. Judge it on the examples of its own run: only their test zone is sure to be unseen"
             )
-        theirs, ours = self.bundle.manifest["data"].get(FORECASTS_BY), manifest.get(FORECASTS_BY)
-        if theirs != ours:
-            raise ArtifactError(
-                f"{self.bundle.folder}: trained on forecasts by {theirs!r}, those of the examples are by {ours!r}. "
-                "Make the features with the same forecaster, or train again"
-            )
+        require_same_forecasts(self.bundle, manifest)
         return manifest
 
     def says(self, model: Bundle, zone: str) -> Table | None:
