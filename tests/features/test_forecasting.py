@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from forecast_market import ASOF, Momentum, run_in, write_bars
+from forecast_market import Momentum, run_in, write_bars
 
 from components.core import family as families
+from components.core.bundle import seal
 from components.core.errors import (
     ArtifactError,
     EnvironmentMissingError,
@@ -17,8 +18,9 @@ from components.core.errors import (
     ForecasterTooSlowError,
     RecipeError,
 )
-from components.core.files import read_json
+from components.core.files import read_json, write_json
 from components.core.recipe import ForecastedDataConfig
+from components.core.registry import PROMOTE
 from components.features import FORECAST_TIMEOUT_S
 from components.features.forecasting import (
     CONTEXT_BARS,
@@ -67,7 +69,8 @@ def test_the_settings_under_data_are_the_promised_ones_and_reach_the_forecaster(
 
 
 @pytest.mark.parametrize(
-    "text", ["data.toto_model_id=../etc", "data.toto_model_id=http://x/y", "data.toto_horizon=4", "data.toto_num_samples=1"]
+    "text",
+    ["data.toto_model_id=../etc", "data.toto_model_id=http://x/y", "data.toto_horizon=4", "data.toto_num_samples=1"],
 )
 def test_a_setting_that_means_nothing_is_refused(text: str) -> None:
     with pytest.raises(RecipeError, match=text.partition("=")[0]):
@@ -101,19 +104,36 @@ def test_without_the_forecaster_the_approximation_is_taken_with_the_reason_and_t
 
 
 @pytest.mark.parametrize(
-    ("text", "source", "why"),
+    ("asked", "why"),
     [
-        ("daily", "data.use_toto_forecasts=false", "data.use_toto_forecasts is false"),
-        ("champion", "", "there is no champion that reads others"),
+        (recipe("data.use_toto_forecasts=false"), "data.use_toto_forecasts is false"),
+        ("", "there is no champion that reads others"),
     ],
 )
-def test_whoever_wants_no_toto_is_given_none(tmp_path: Path, text: str, source: str, why: str) -> None:
-    asked = recipe(source) if text == "daily" else ""
+def test_whoever_wants_no_toto_is_given_none(tmp_path: Path, asked: str, why: str) -> None:
     assert wanted(run_in(tmp_path), family="profit", dataset="toy", recipe=asked) == (None, why)
 
 
+@pytest.mark.parametrize(
+    ("source", "why"), [("statistical", "the champion was trained on it"), ("Datadog/Toto-Open-Base-1.0@0f0f", "")]
+)
+def test_who_scores_asks_for_the_forecaster_of_the_champion(tmp_path: Path, source: str, why: str) -> None:
+    run, config = run_in(tmp_path), PROFIT.recipe("daily", ("data.toto_num_samples=64",)).model_dump(mode="json")
+    folder = run.workspace.model("profit", "toy") / "v1"
+    folder.mkdir(parents=True)
+    data = {"forecast_source": source}
+    bundle = seal(folder, family="profit", config=config, schema={}, data=data, notes={})
+    run.workspace.promotions("profit", "toy").append(
+        {"action": PROMOTE, "version": 1, "bundle": bundle.digest, "folder": "v1"}
+    )
+    asked, reason = wanted(run, family="profit", dataset="toy", recipe="")
+    assert reason == why
+    assert (asked.toto_num_samples if asked else None) == (None if why else 64)
+
+
 def test_intraday_bars_have_no_forecasts_of_days(tmp_path: Path) -> None:
-    write_bars(tmp_path / "snapshot", "synthetic://planted?symbols=2&days=5&interval=1h")
+    (tmp_path / "snapshot").mkdir()
+    write_json(tmp_path / "snapshot" / "manifest.json", {"digest": "0" * 64, "interval": "1h"})
     assert forecast(tmp_path, recipe())["reason"] == "the bars are not daily"
 
 
@@ -227,4 +247,3 @@ def test_memory_that_runs_out_and_time_that_is_too_short_name_the_samples() -> N
         ask(seen)  # what it knows takes no time
     with pytest.raises(ForecasterTooSlowError, match=r"2048 paths would take 6\.0 hours.*Lower data\.toto_num_samples"):
         ask(windows[49])
-    assert ASOF.tzinfo is UTC

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forecast_market import ASOF, SOURCE, run_in, write_bars
+from toto_weights import SIZES, write_weights
 
 from components.core.errors import ArtifactError, EnvironmentMissingError, ForecasterDeviceError
 from components.core.files import digest_of, sha256_of
@@ -19,8 +21,6 @@ from components.features.toto import SEED, Toto, load
 from components.market.columns import FORECASTS
 from components.market.readers import read_bars
 from components.market.views import FORECASTS_VIEW
-from forecast_market import ASOF, SOURCE, run_in, write_bars
-from toto_weights import SIZES, write_weights
 
 pytestmark = [pytest.mark.toto, pytest.mark.filterwarnings("ignore::UserWarning", "ignore::ImportWarning")]
 NAME = "Datadog/Tiny"
