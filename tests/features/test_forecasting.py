@@ -124,7 +124,7 @@ def test_who_scores_asks_for_the_forecaster_of_the_champion(tmp_path: Path, sour
     data = {"forecast_source": source}
     bundle = seal(folder, family="profit", config=config, schema={}, data=data, notes={})
     run.workspace.promotions("profit", "toy").append(
-        {"action": PROMOTE, "version": 1, "bundle": bundle.digest, "folder": "v1"}
+        {"action": PROMOTE, "version": 1, "bundle": bundle.digest, "folder": "v1"}, expect=0
     )
     asked, reason = wanted(run, family="profit", dataset="toy", recipe="")
     assert reason == why
