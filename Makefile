@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CHECKOV := .venv-checkov
+TOTO := .venv-toto
 STAMP := $(VENV)/.installed-$(shell cat requirements/lock.txt requirements/torch.txt pyproject.toml | sha256sum | cut -c1-16)
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 LATER ?= slow or realdata
@@ -9,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Two test processes share the cores: a thread that waits for another must not spin, or both take ten times as long.
 test test-slow test-docker: export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: run test test-slow test-docker images check manifests checkov lock lock-images clean
+.PHONY: run test test-slow test-toto test-docker images check manifests checkov lock lock-images clean
 
 run: $(STAMP)  ## the price-action pipeline, end to end, on a synthetic market
 	$(BIN)/qf run price-action --recipe smoke
@@ -19,6 +20,17 @@ test: $(STAMP)  ## the quick tests
 
 test-slow: $(STAMP)  ## the tests that take minutes, and those on real data where it lies beside the project
 	$(BIN)/python -m pytest $(TWO) -m "$(LATER)"
+
+test-toto: $(STAMP) $(TOTO)/.installed  ## Datadog's own package, beside ours, on a tiny random checkpoint
+	$(TOTO)/bin/python -m pytest -m toto tests/features
+
+# Its packages come on top of those of $(VENV), which stays without them.
+$(TOTO)/.installed: requirements/toto.txt
+	$(PYTHON) -m venv --clear $(TOTO)
+	$(TOTO)/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/toto.txt
+	printf "import site; site.addsitedir('%s')\n" $(CURDIR)/$(VENV)/lib/python3.11/site-packages \
+	  > $(TOTO)/lib/python3.11/site-packages/beneath.pth
+	touch $@
 
 images: $(STAMP)  ## build every container image, on a clean machine too
 	$(BIN)/python -m images build
@@ -58,9 +70,11 @@ $(STAMP):
 lock:  ## resolve again; needs uv
 	uv pip compile pyproject.toml requirements/lock.in --extra dev --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-package torch --no-emit-index-url --no-emit-find-links -o requirements/lock.txt
+	uv pip compile requirements/toto.in --no-deps --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements/toto.txt
 
 lock-images: $(STAMP)  ## the part of the lock that each image installs
 	$(BIN)/python -m images lock
 
 clean:
-	rm -rf $(VENV) $(CHECKOV) .quantfoundry build
+	rm -rf $(VENV) $(CHECKOV) $(TOTO) .quantfoundry build

@@ -115,8 +115,15 @@ def _observed(facts: dict[str, Any]) -> str:
     return f"version {facts['champion']['version']}, {facts['num_live_times']:,} times since it was judged"
 
 
+def _forecast(facts: dict[str, Any]) -> str:
+    if facts["rows"]:
+        return f"{facts['rows']:,} rows by {facts['source'][:60]}"
+    return f"{facts['source']} forecasts: {facts['reason']}"
+
+
 _LINES: Mapping[str, Callable[[dict[str, Any]], str]] = {
     "ingest": _ingested,
+    "forecast": _forecast,
     "features": lambda facts: f"{facts['rows']:,} rows in {', '.join(facts['filled'])}, online store {facts['online']}",
     "assemble": _assembled,
     "train": lambda facts: f"bundle {facts['digest'][:12]}",

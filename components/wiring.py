@@ -17,6 +17,7 @@ from components.core.workspace import JOB_NAMESPACE, SIGNING_KEY, TRACKING_URI, 
 CPU = "quantfoundry/python-cpu:0.1.0"
 JUDGE = "quantfoundry/python-judge:0.1.0"
 GPU = "quantfoundry/python-gpu:0.1.0"
+TOTO = "quantfoundry/python-toto:0.1.0"
 
 POOL_LABEL = "quantfoundry/pool"
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the mount point that torch's loaders use

@@ -19,7 +19,6 @@ from components.core.family import Family
 from components.market.columns import (
     CHARACTERISTICS,
     CONTEXT,
-    FORECAST_SOURCE,
     FORECASTS,
     MACD,
     PRICES,
@@ -28,15 +27,17 @@ from components.market.columns import (
     TECHNICAL,
 )
 from components.market.option_fields import OPTION_FEATURES
+from components.market.views import (
+    CHARACTERISTICS_VIEW,
+    CONTEXT_VIEW,
+    FORECASTS_VIEW,
+    OPTIONS_VIEW,
+    RETURNS_VIEW,
+    SPECTRAL_VIEW,
+    TECHNICAL_VIEW,
+)
 
 OWNER = "market-data"
-TECHNICAL_VIEW = "technical_v1"
-RETURNS_VIEW = "returns_v1"
-CHARACTERISTICS_VIEW = "characteristics_v1"
-SPECTRAL_VIEW = "spectral_v1"
-FORECASTS_VIEW = "forecasts_v1"
-CONTEXT_VIEW = "context_v1"
-OPTIONS_VIEW = "options_v1"
 
 MODEL_VERSION = "model_version"
 """Column of every view of predictions."""
@@ -127,7 +128,7 @@ def _views(folder: Path) -> list[FeatureView]:
             folder,
             entity=SYMBOL,
             cadence="day",
-            tags={"inputs": "close", "forecast_source": FORECAST_SOURCE},
+            tags={"inputs": "close"},  # what made them is in the manifest of the features
             units=UNITS[FORECASTS_VIEW],
         ),
         _view(

@@ -2,6 +2,7 @@
 
 What a package asks for is read from its metadata where it is installed, which is the environment of that lock.
 torch is left out, as there, and so are the CUDA libraries that one of its builds asks for: they come with it.
+What an image has in ``BESIDE`` goes in too: packages whose own demands that lock does not meet.
 """
 
 import importlib.metadata
@@ -17,6 +18,8 @@ from components.core.files import atomic_file
 from images.roles import TOP, Role, roles
 
 LOCK = TOP / "requirements" / "lock.txt"
+BESIDE = {"python-toto": TOP / "requirements" / "toto.txt"}
+"""By role: packages with their hashes that stand beside the lock, as they ask for other versions than it holds."""
 PROJECT = "quantfoundry"
 TORCH = "torch"
 BUILD = ("setuptools",)
@@ -86,7 +89,21 @@ def locked(role: Role) -> str:
     names = sorted(reached(role.name) - {PROJECT, TORCH})
     if missing := [name for name in names if name not in known]:
         raise ArtifactError(f"{LOCK.name}: has no {', '.join(missing)}, which {role.name} needs. Run 'make lock'")
-    return "\n".join(known[name] for name in names) + "\n"
+    return "\n".join(known[name] for name in names) + "\n" + _beside(role)
+
+
+def _beside(role: Role) -> str:
+    """Return the packages beside the lock.
+
+    Raises:
+        ArtifactError: If the lock holds one of them too: which is installed would be a matter of chance.
+    """
+    if role.name not in BESIDE:
+        return ""
+    text = BESIDE[role.name].read_text(encoding="utf-8")
+    if both := sorted(pins(text).keys() & pins(LOCK.read_text(encoding="utf-8")).keys()):
+        raise ArtifactError(f"{BESIDE[role.name].name}: {', '.join(both)} is in {LOCK.name} too. Leave it out there")
+    return text
 
 
 def stale() -> list[str]:

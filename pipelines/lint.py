@@ -31,8 +31,8 @@ READERS: Final = {
     "qf-signing-key": {"validate", "validate-twins"},
     "qf-verify-key": {"validate", "validate-twins", "observe", "promote", "promote-twins", "publish"},
     "qf-mlflow-client": {"promote", "promote-twins"},
-    "qf-feast": {"features", "score"},
-    "qf-object-store": {"ingest", "publish"},
+    "qf-feast": {"features", "features-with-forecasts", "score"},
+    "qf-object-store": {"forecast", "ingest", "publish"},
     "qf-vendor": {"ingest"},
 }
 """Each Secret, and the steps that alone may see it: what trains or fetches must not be able to sign a verdict."""

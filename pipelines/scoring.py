@@ -40,6 +40,7 @@ def scoring_pipeline(family: Family) -> Any:
     ):
         run = {"run_key": run_key, "root": root}
         table = features_of(
+            family,
             run,
             source=source,
             symbols=symbols,

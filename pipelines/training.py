@@ -44,6 +44,7 @@ def training_pipeline(family: Family) -> Any:
     ):
         run = {"run_key": run_key, "root": root}
         table = features_of(
+            family,
             run,
             source=source,
             symbols=symbols,
@@ -54,6 +55,7 @@ def training_pipeline(family: Family) -> Any:
             max_restated=max_restated,
             context=context,
             options=options,
+            recipe=recipe,
         )
         rows = assemble(features=table, family=name, recipe=recipe, **run)
         place(rows, SMALL, cached=False)

@@ -48,6 +48,7 @@ def weekly_pipeline(family: Family) -> Any:
     ):
         run = {"run_key": run_key, "root": root}
         table = features_of(
+            family,
             run,
             source=source,
             symbols=symbols,
@@ -58,6 +59,7 @@ def weekly_pipeline(family: Family) -> Any:
             max_restated=max_restated,
             context=context,
             options=options,
+            recipe=recipe,
         )
         rows = assemble_stocks(features=table, family=name, recipe=recipe, tickers=tickers, **run)
         place(rows, SMALL, cached=False)

@@ -21,11 +21,11 @@ from components.core.files import fresh_folder, read_json, sha256_of, write_json
 from components.core.lineage import FEATURES, carry
 from components.core.recipe import HOLDOUT, DataConfig, RecipeConfig
 from components.core.run_context import open_run
-from components.market.columns import FORECAST_SOURCE
+from components.market.columns import FORECASTS_BY
 from components.market.context import MARKET
 from components.market.examples_manifest import SEALED, TABLE, examples_digest
 from components.market.splits import chronological
-from feature_repo.definitions import CONTEXT_VIEW, FORECASTS_VIEW, OPTIONS_VIEW
+from components.market.views import CONTEXT_VIEW, FORECASTS_VIEW, OPTIONS_VIEW
 from feature_repo.place import Place
 from feature_repo.store import apply, open_store, point_in_time
 
@@ -185,7 +185,7 @@ def describe(examples: pd.DataFrame, member: Family, recipe: RecipeConfig, sourc
         "zones": zones,
         **({"optional": columns_of({view: member.optional[view] for view in recipe.views})} if recipe.views else {}),
         **labeller_of(member).facts,
-        **({"forecast_source": FORECAST_SOURCE} if FORECASTS_VIEW in member.columns else {}),
+        **({FORECASTS_BY: source[FORECASTS_BY]} if FORECASTS_VIEW in member.columns else {}),
     }
 
 

@@ -17,7 +17,7 @@ from components.market.moves import INPUTS as MOVE_INPUTS
 from components.market.moves import MOVE_LABELLER, moves, past_volatility
 from components.market.regimes import LABELLER as REGIME_LABELLER
 from components.market.regimes import NO_REGIME, regime_labels
-from feature_repo.definitions import CONTEXT_VIEW, RETURNS_VIEW, TECHNICAL_VIEW
+from components.market.views import CONTEXT_VIEW, RETURNS_VIEW, TECHNICAL_VIEW
 
 Floats = npt.NDArray[np.float64]
 

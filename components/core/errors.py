@@ -91,6 +91,14 @@ class EnvironmentMissingError(QuantfoundryError):
     """A package, device or service that the step needs is not there."""
 
 
+class ForecasterDeviceError(QuantfoundryError):
+    """The forecaster is asked to run on a device that it refuses."""
+
+
+class ForecasterTooSlowError(QuantfoundryError):
+    """The forecaster would take longer than its step may."""
+
+
 class PlanError(QuantfoundryError):
     """What a pipeline will ask of the cluster has no bound, or no price."""
 

@@ -1,9 +1,10 @@
 """What every recipe says, whatever its family adds: the seed, the cut of the data, the judge."""
 
 import math
-from typing import Literal, Self
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from components.core.config import Config
 from components.core.judge import JudgeConfig
@@ -16,6 +17,7 @@ ZONES = ("train", "validation", "calibration", "test", HOLDOUT)
 
 
 _CUT = {"train": 0.5, "validation": 0.15, "calibration": 0.1, "test": 0.15, HOLDOUT: 0.1}
+_MODEL = r"^(s3://)?[\w\-][\w.\-]*(/[\w\-][\w.\-]*)*$"
 
 
 class DataConfig(Config):
@@ -52,6 +54,35 @@ class DataConfig(Config):
     def cut(self) -> dict[str, float]:
         """The zones that exist, in the order of time, with their shares."""
         return {name: self.zones[name] for name in ZONES if self.zones.get(name)}
+
+
+class ForecastedDataConfig(DataConfig):
+    """The same of a family that reads forecasts, and what makes them."""
+
+    use_toto_forecasts: bool = True
+    """Let Datadog's Toto forecast. Where it is not at hand, or this is false, the statistical approximation does."""
+
+    toto_model_id: Annotated[str, Field(pattern=_MODEL)] = "Datadog/Toto-Open-Base-1.0"
+    """Its weights: a folder below ``forecasters`` of the artifact root, or an s3:// prefix; nothing else is fetched."""
+
+    toto_device: str = "cuda"
+    """The GPU that it forecasts on, such as cuda or cuda:1."""
+
+    toto_horizon: Annotated[int, Field(ge=5, le=64)] = 5
+    """Bars ahead that it forecasts. The features read the first 5; all are in the forecast step's table."""
+
+    toto_num_samples: Annotated[int, Field(ge=2)] = 2048
+    """Paths that a mean and a standard deviation are taken of. Fewer take less memory and time, and are noisier."""
+
+    @field_validator("toto_device")
+    @classmethod
+    def _a_gpu(cls, device: str) -> str:
+        if not re.fullmatch(r"cuda(:\d+)?", device):
+            raise ValueError(
+                f"Toto forecasts on a GPU alone, was {device!r}. Use cuda, or data.use_toto_forecasts=false for the "
+                "statistical approximation"
+            )
+        return device
 
 
 class RecipeConfig(Config):

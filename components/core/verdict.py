@@ -18,7 +18,7 @@ from components.core.files import canonical_json, read_json, write_json
 from components.core.judge import JudgeConfig, ZoneName
 from components.core.keys import private_key, public_key
 
-FORMAT = 2
+FORMAT = 3
 VERDICT = "verdict.json"
 """Name of the file that holds a signed verdict."""
 
@@ -62,7 +62,7 @@ class Measurement(Config):
 class Verdict(Config):
     """Whether one bundle may be promoted, and everything that was decided from."""
 
-    format: Literal[2] = FORMAT
+    format: Literal[3] = FORMAT
     """Version of this document."""
     verdict: Outcome
     """Pass only if every gate passed."""
@@ -84,6 +84,8 @@ class Verdict(Config):
     """Digest of the examples that it was judged on."""
     features_digest: str
     """Digest of the features that the examples were made of."""
+    forecast_source: str | None = None
+    """What made the forecasts among the features: the model and the digest of its weights; null where none are read."""
     snapshot_digest: str
     """Digest of the bars that the features were made of."""
     snapshot_seal: str

@@ -66,6 +66,10 @@ class Workspace:
         """The folder of one run: logs, progress, checkpoints, results."""
         return self.root / "runs" / slug(run_key, what="run key")
 
+    def forecaster(self, name: str) -> Path:
+        """The folder with the weights of one forecaster, which somebody puts or mounts there."""
+        return self.root / "forecasters" / name
+
     def snapshots(self, dataset: str) -> Path:
         """The folder of one dataset: its snapshots by digest, and the ledger of them."""
         return self.root / "snapshots" / slug(dataset, what="dataset")

@@ -17,7 +17,7 @@ from components.market.bars import Interval
 from components.market.companions import CONTEXT_FILES, OPTIONS_FILE, OPTIONS_FILES
 from components.market.probes import Report
 from components.market.probes.lookahead import CLAIMS, cuts_beside, cuts_of, lookahead, warned_already
-from feature_repo.definitions import CONTEXT_VIEW, OPTIONS_VIEW
+from components.market.views import CONTEXT_VIEW, OPTIONS_VIEW
 
 MAX_SYMBOLS: Final = 4
 MAX_TIMES: Final = 2000

@@ -23,7 +23,7 @@ from components.market.context import YIELD_MAX_AGE, YIELDS_FILE, context_table
 from components.market.context_files import read_yields
 from components.market.option_chain import Chain, read_chain
 from components.market.options import KNOWN_AT, option_features
-from feature_repo.definitions import CONTEXT_VIEW, OPTIONS_VIEW
+from components.market.views import CONTEXT_VIEW, OPTIONS_VIEW
 
 Floats = npt.NDArray[np.float64]
 

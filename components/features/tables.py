@@ -22,7 +22,7 @@ from components.market.own import own_features
 from components.market.panel import bars_first
 from components.market.returns import strength_columns
 from components.market.spectral import fourier, wavelet
-from feature_repo.definitions import CHARACTERISTICS_VIEW, FORECASTS_VIEW, RETURNS_VIEW, SPECTRAL_VIEW, TECHNICAL_VIEW
+from components.market.views import CHARACTERISTICS_VIEW, FORECASTS_VIEW, RETURNS_VIEW, SPECTRAL_VIEW, TECHNICAL_VIEW
 
 Array = npt.NDArray[np.float64]
 
@@ -90,13 +90,13 @@ def bar_panel(bars: pa.Table) -> BarPanel:
 
 def technical_table(panel: BarPanel) -> pa.Table:
     """Return the rows of ``technical_v1``: prices, indicators and MACD."""
-    return _table(panel, {**dict(zip(PRICES, panel.candles, strict=True)), **_own(panel, (*TECHNICAL, *MACD))})
+    return bar_table(panel, {**dict(zip(PRICES, panel.candles, strict=True)), **_own(panel, (*TECHNICAL, *MACD))})
 
 
 def returns_table(panel: BarPanel) -> pa.Table:
     """Return the rows of ``returns_v1``; the bars must be daily."""
     strength = [values.T for values in strength_columns(*bars_first(panel.candles.close, panel.benchmark))]
-    return _table(panel, {**_own(panel, RETURNS), **dict(zip(RETURNS[-len(strength) :], strength, strict=True))})
+    return bar_table(panel, {**_own(panel, RETURNS), **dict(zip(RETURNS[-len(strength) :], strength, strict=True))})
 
 
 def _own(panel: BarPanel, names: tuple[str, ...]) -> dict[str, Array]:
@@ -106,12 +106,12 @@ def _own(panel: BarPanel, names: tuple[str, ...]) -> dict[str, Array]:
 def characteristics_table(panel: BarPanel) -> pa.Table:
     """Return the rows of ``characteristics_v1``; the bars must be daily."""
     values = characteristics(panel.candles.close, panel.candles.volume, panel.benchmark)
-    return _table(panel, dict(zip(CHARACTERISTICS, np.moveaxis(values, -1, 0), strict=True)))
+    return bar_table(panel, dict(zip(CHARACTERISTICS, np.moveaxis(values, -1, 0), strict=True)))
 
 
 def forecasts_table(panel: BarPanel) -> pa.Table:
     """Return the rows of ``forecasts_v1``; the bars must be daily."""
-    return _table(panel, dict(zip(FORECASTS, np.moveaxis(forecasts(panel.candles.close), -1, 0), strict=True)))
+    return bar_table(panel, dict(zip(FORECASTS, np.moveaxis(forecasts(panel.candles.close), -1, 0), strict=True)))
 
 
 def spectral_table(panel: BarPanel) -> pa.Table:
@@ -119,7 +119,7 @@ def spectral_table(panel: BarPanel) -> pa.Table:
     close = panel.candles.close
     single = [fractal_dimension(close), correlation(close, panel.benchmark)]
     values = [*np.moveaxis(wavelet(close), -1, 0), *np.moveaxis(fourier(close), -1, 0), *single]
-    return _table(panel, dict(zip(SPECTRAL, values, strict=True)))
+    return bar_table(panel, dict(zip(SPECTRAL, values, strict=True)))
 
 
 def feature_tables(panel: BarPanel, interval: Interval) -> Iterator[tuple[str, pa.Table]]:
@@ -136,7 +136,8 @@ def feature_tables(panel: BarPanel, interval: Interval) -> Iterator[tuple[str, p
         yield FORECASTS_VIEW, forecasts_table(panel)
 
 
-def _table(panel: BarPanel, columns: Mapping[str, Array]) -> pa.Table:
+def bar_table(panel: BarPanel, columns: Mapping[str, Array]) -> pa.Table:
+    """Return the keys of the bars and columns [symbol, bar] beside them."""
     table = panel.keys
     for name, values in columns.items():
         table = table.append_column(name, pa.array(values[panel.row, panel.column]))

@@ -20,10 +20,10 @@ from components.core.files import atomic_file, digest_of, read_json, write_json
 from components.learning.examples import Examples
 from components.learning.export import exported
 from components.learning.reproducible import device_name
+from components.market.columns import FORECASTS_BY
+from components.market.examples_manifest import require_same_forecasts
 from components.serving.loader import GRAPH, Signature
 
-FORECASTS_BY = "forecast_source"
-"""Key, in manifests, of what made the forecasts among the features; examples without any have none."""
 WEIGHTS, SCALER, HISTORY, FACTS = "weights.safetensors", "scaler.json", "history.json", "model.json"
 
 SEEN = ("train", "validation", "calibration")
@@ -151,9 +151,4 @@ def require_same_columns(bundle: Bundle, data: Examples) -> None:
     trained_on = tuple(read_json(bundle.path(SCALER))["feature_columns"])
     if data.columns != trained_on:
         raise ArtifactError(f"{bundle.folder}: trained on features {trained_on}, the examples have {data.columns}")
-    theirs, ours = bundle.manifest["data"].get(FORECASTS_BY), data.manifest.get(FORECASTS_BY)
-    if theirs != ours:
-        raise ArtifactError(
-            f"{bundle.folder}: trained on forecasts by {theirs!r}, those of the examples are by {ours!r}. "
-            "Make the features with the same forecaster, or train again"
-        )
+    require_same_forecasts(bundle, data.manifest)

@@ -42,7 +42,17 @@ def memory_advice(*, batch: int, has_segments: bool = True, least: int = 1) -> G
     """
     smaller = max(least, _SMALL_BATCH if batch > _SMALL_BATCH else batch // 2)
     first = "Set train.gradient.segments=4, or use" if has_segments else "Use"
-    advice = f"train.batch={batch} does not fit into memory. {first} train.batch={smaller}"
+    with out_of_memory(f"train.batch={batch} does not fit into memory. {first} train.batch={smaller}"):
+        yield
+
+
+@contextlib.contextmanager
+def out_of_memory(advice: str) -> Generator[None]:
+    """Turn a failed allocation, on the CPU or a GPU, into an error that says ``advice``.
+
+    Raises:
+        OutOfMemoryError: If the block runs out of memory.
+    """
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:

@@ -65,6 +65,9 @@ SPECTRAL = (
 FORECAST_SOURCE = "statistical"
 """What ``FORECASTS`` are made by: no model, but drift and volatility of the past."""
 
+FORECASTS_BY = "forecast_source"
+"""Key, in manifests, of what made the forecasts among the features; where none are read there is none."""
+
 FORECAST_STEPS = (1, 2, 3, 4, 5)
 """Days ahead."""
 

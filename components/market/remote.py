@@ -7,6 +7,7 @@ library finds them; an address that carries some is refused.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownParameterType=false
 # pyright: reportUnknownArgumentType=false, reportPrivateUsage=false
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -46,6 +47,21 @@ def fetch(source: str, folder: Path, patience: Patience) -> list[tuple[Path, str
         room -= path.stat().st_size
         files.append((path, storage.address(key)))
     return files
+
+
+def fetch_named(source: str, names: Sequence[str], folder: Path, patience: Patience) -> None:
+    """Fetch the objects with these names below the prefix ``source`` into ``folder``.
+
+    Raises:
+        DataError: If one is not there, access is denied, or they are too large.
+        SourceUnreachableError: If the storage does not answer, or not in full, after all tries.
+        EnvironmentMissingError: If the storage's library is not installed.
+    """
+    scheme, _, place = source.partition("://")
+    storage, room = _storage(scheme, patience), patience.max_bytes
+    for name in names:
+        storage.download(f"{place.rstrip('/')}/{name}", folder / name, room)
+        room -= (folder / name).stat().st_size
 
 
 def _storage(scheme: str, patience: Patience) -> "_Storage":

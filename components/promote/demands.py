@@ -10,6 +10,7 @@ from components.core.errors import PromotionRefusedError
 from components.core.files import digest_of
 from components.core.judge import CHAMPION_METRICS, SERVED_METRICS, GateConfig, JudgeConfig
 from components.core.verdict import GateResult, Verdict
+from components.market.columns import FORECASTS_BY
 
 MORE_IS_STRICTER = ("confidence", "min_timestamps", "min_signals", "min_rows_per_class")
 COSTS = ("commission", "slippage")
@@ -24,7 +25,7 @@ def check_binding(bundle: Bundle, verdict: Verdict, *, family: str, dataset: str
     """Refuse a verdict that was given for something else.
 
     Raises:
-        PromotionRefusedError: If it binds another bundle, family, dataset, recipe or examples.
+        PromotionRefusedError: If it binds another bundle, family, dataset, recipe, examples or source of forecasts.
     """
     trained_on = bundle.manifest["data"].get("examples", verdict.examples_digest)
     recipe = digest_of(bundle.manifest["config"])
@@ -35,6 +36,7 @@ def check_binding(bundle: Bundle, verdict: Verdict, *, family: str, dataset: str
         ("dataset", verdict.dataset, dataset),
         ("recipe", verdict.recipe_digest[:12], recipe[:12]),
         ("examples", verdict.examples_digest[:12], trained_on[:12]),
+        ("forecasts by", verdict.forecast_source, bundle.manifest["data"].get(FORECASTS_BY)),
     ):
         if judged != asked:
             raise PromotionRefusedError(f"the verdict is for {what} {judged}, not {asked}. Judge this bundle")

@@ -19,6 +19,8 @@ from components.core.errors import DataError
 from components.core.family import Family
 from components.core.files import digest_of, fresh_folder, sha256_of, write_json
 from components.core.run_context import RunContext, open_run
+from components.market.columns import FORECASTS_BY
+from components.market.views import FORECASTS_VIEW
 from components.market.windows import Panel, to_panel, window_ends
 from components.score.rows import known_rows
 from components.serving.source import Answer, ModelSource
@@ -136,9 +138,11 @@ def score(
     with open_run("score", root=root, run_key=run_key) as run:
         member = families.find(family)
         max_age = timedelta(days=max_age_days) if max_age_days else None
-        answer = ModelSource(root, member.name, dataset, max_age=max_age, clock=run.clock).current()
-        window = answer.served.signature.window if answer.served else member.recipe(member.default_recipe).data.window
         rows, manifest = known_rows(Path(features), member)
+        by = manifest[FORECASTS_BY] if FORECASTS_VIEW in member.columns else None
+        champion = ModelSource(root, member.name, dataset, max_age=max_age, clock=run.clock, forecast_source=by)
+        answer = champion.current()
+        window = answer.served.signature.window if answer.served else member.recipe(member.default_recipe).data.window
         grid = Grid.of(rows, [column for names in member.columns.values() for column in names])
         ends = grid.ends(window, every=every_window)
         if not len(ends):

@@ -75,8 +75,17 @@ def runtime() -> ModuleType:
 class Served:
     """A graph that was checked and is ready to predict."""
 
-    def __init__(self, content: bytes, signature: Signature, *, name: str, digest: str = "", threads: int = 1) -> None:
-        """Build the session; ``name`` is the file that messages name.
+    def __init__(
+        self,
+        content: bytes,
+        signature: Signature,
+        *,
+        name: str,
+        digest: str = "",
+        forecast_source: str | None = None,
+        threads: int = 1,
+    ) -> None:
+        """Build the session; ``name`` is the file that messages name, ``forecast_source`` made what it was trained on.
 
         Raises:
             ArtifactError: If the graph is not one that may be run, does not run, or does not fit ``signature``.
@@ -94,7 +103,7 @@ class Served:
             self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except self._errors as error:
             raise ArtifactError(f"{name}: onnxruntime refuses it: {error}. Train it again") from None
-        self.signature, self.digest, self._name = signature, digest, name
+        self.signature, self.digest, self.forecast_source, self._name = signature, digest, forecast_source, name
         self._check_signature()
 
     def _check_signature(self) -> None:
@@ -158,4 +167,5 @@ def load(folder: Path, *, expect: str | None = None, threads: int = 1) -> Served
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != bundle.manifest["files"][GRAPH]:
         raise ArtifactError(f"{path}: changed while it was read. Load it again")
-    return Served(content, signature, name=str(path), digest=bundle.digest, threads=threads)
+    source = bundle.manifest["data"].get("forecast_source")
+    return Served(content, signature, name=str(path), digest=bundle.digest, forecast_source=source, threads=threads)

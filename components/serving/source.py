@@ -22,7 +22,7 @@ from components.serving.loader import GRAPH, Array, Served, Windows, load
 
 log = logging.getLogger(__name__)
 
-Reason = Literal["trained", "no_model", "runtime_missing", "torch_missing", "load_failed", "too_old"]
+Reason = Literal["trained", "no_model", "runtime_missing", "torch_missing", "load_failed", "too_old", "other_forecasts"]
 Predict = Callable[[Windows], dict[str, Array]]
 
 LATEST: Final = "latest.json"
@@ -83,9 +83,12 @@ class ModelSource:
         max_age: timedelta | None = None,
         clock: Clock = system_clock,
         baseline: Predict | None = None,
+        forecast_source: str | None = None,
         threads: int = 1,
     ) -> None:
         """Name the model; ``max_age`` counts from its promotion, ``baseline`` is the family's own by default.
+
+        ``forecast_source`` is what made the forecasts among the features that it will be given, if it reads any.
 
         Raises:
             UsageError: If there is no such family, or the dataset's name is none.
@@ -96,6 +99,7 @@ class ModelSource:
         self._name, self._folder = f"{member.name} on {dataset}", Workspace.at(root).model(member.name, dataset)
         self._baseline: Predict = baseline or member.module("baseline").predict
         self._max_age, self._clock, self._threads = max_age, clock, threads
+        self._forecast_source = forecast_source
         self._served: Served | None = None
         self._failed: tuple[_Pointer, datetime, Reason, str] | None = None
         self._told: tuple[Any, ...] = ()
@@ -128,6 +132,9 @@ class ModelSource:
             return Answer(self._baseline, "too_old"), f"{text}. Train it again"
         reason, text = self._load(pointer)
         if reason == "trained" and self._served is not None:
+            if (theirs := self._served.forecast_source) != self._forecast_source:
+                ours = f"the features have those by {self._forecast_source!r}"
+                return Answer(self._baseline, "other_forecasts"), f"trained on forecasts by {theirs!r}, {ours}"
             return Answer(self._served.predict, reason, pointer.version, self._served), text
         return Answer(self._baseline, reason), text
 

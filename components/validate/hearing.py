@@ -16,6 +16,7 @@ from components.core.judge import JudgeConfig, Metric
 from components.core.run_context import RunContext
 from components.core.span import Span
 from components.core.trials import Trial, overlapping, record
+from components.market.examples_manifest import require_same_forecasts
 from components.validate.case import Answer
 from components.validate.causality import answer_causality, feature_causality
 from components.validate.kinds import Kind, Table, kind_asked, kind_of
@@ -48,7 +49,7 @@ class Hearing:
         """The manifest of the examples, if they are those of the bundle's own run.
 
         Raises:
-            ArtifactError: If the bundle was trained on others, whose test zone may be another.
+            ArtifactError: If the bundle was trained on others, whose test zone may be another, or on other forecasts.
         """
         manifest = read_json(self.examples / "manifest.json")
         trained_on = self.bundle.manifest["data"].get("examples")
@@ -57,6 +58,7 @@ class Hearing:
                 f"{self.bundle.folder}: trained on examples {trained_on[:12]}, not on {manifest['digest'][:12]} in "
                 f"{self.examples}. Judge it on the examples of its own run: only their test zone is sure to be unseen"
             )
+        require_same_forecasts(self.bundle, manifest)
         return manifest
 
     def says(self, model: Bundle, zone: str) -> Table | None:

@@ -16,6 +16,7 @@ from components.core.lineage import EXAMPLES, carry
 from components.core.recipe import HOLDOUT
 from components.core.run_context import RunContext
 from components.core.verdict import GateResult, Measurement, Outcome, Verdict
+from components.market.columns import FORECASTS_BY
 from components.validate.attribution import attribute
 from components.validate.gates import evaluate, overall
 from components.validate.hearing import TEST, Hearing
@@ -153,6 +154,7 @@ def _verdict(
         recipe_digest=digest_of(bundle.manifest["config"]),
         examples_digest=manifest["digest"],
         features_digest=manifest["features_digest"],
+        forecast_source=manifest.get(FORECASTS_BY),
         snapshot_digest=manifest["snapshot_digest"],
         snapshot_seal=manifest["snapshot_seal"],
         code_digest=code_digest(),

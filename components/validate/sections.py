@@ -196,6 +196,7 @@ def origin_table(findings: Findings) -> str:
         ["Recipe", verdict.recipe_digest],
         ["Examples", verdict.examples_digest],
         ["Features", verdict.features_digest],
+        *([["Forecasts by", verdict.forecast_source]] if verdict.forecast_source else []),
         ["Snapshot", verdict.snapshot_digest],
         ["Champion", verdict.champion_digest or "none"],
         ["Judged: code", verdict.code_digest],

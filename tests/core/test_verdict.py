@@ -150,10 +150,10 @@ def test_a_file_that_holds_no_key_is_named(path: Path, key: Path) -> None:
         sign(VERDICT, key)
 
 
-@pytest.mark.parametrize("form", [1, 3])
+@pytest.mark.parametrize("form", [1, 2])
 def test_a_rightly_signed_document_of_another_format_is_refused_with_a_remedy(path: Path, key: Path, form: int) -> None:
     write(path, VERDICT.model_copy(update={"format": form}), key)
-    with pytest.raises(ArtifactError, match=f"format {form}, this version reads 2.* Judge the bundle again"):
+    with pytest.raises(ArtifactError, match=f"format {form}, this version reads 3.* Judge the bundle again"):
         read_verified(path, public_path(key))
 
 

@@ -33,6 +33,7 @@ LATER = {
     "python-cpu": ("mlflow", "redis.asyncio", "psycopg", "components.serving.graph", "components.market.compiled"),
     "python-judge": ("arch.bootstrap", *(f"components.families.{name}.predict" for name in names())),
     "python-gpu": ("components.train.gang", *(f"components.families.{name}.train" for name in names())),
+    "python-toto": ("toto.inference.forecaster", "components.features.forecasting", "components.features.toto"),
     "python-mlflow": ("mlflow.server.auth", "flask_wtf", "boto3", "psycopg", "tensorboard.main"),
 }
 """What the steps of an image import only once they run, and the servers that are no steps."""

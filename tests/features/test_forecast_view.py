@@ -31,8 +31,7 @@ def test_every_sample_has_mean_and_std_of_each_step_as_known_with_its_bar() -> N
     assert np.isfinite(samples[warm.to_numpy()].to_numpy()).all()
 
 
-def test_the_view_says_its_units_its_source_and_when_a_value_was_known(tmp_path: Path) -> None:
+def test_the_view_says_its_units_and_when_a_value_was_known(tmp_path: Path) -> None:
     [view] = [view for view in definitions(tmp_path).views if view.name == FORECASTS_VIEW]
-    assert view.tags["forecast_source"] == "statistical"
     assert {field.name: field.tags["unit"] for field in view.features} == dict.fromkeys(FORECASTS, "fraction")
     assert view.batch_source.created_timestamp_column == "created"

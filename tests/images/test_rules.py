@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from components.core.errors import ArtifactError, UsageError
-from components.wiring import CPU, GPU, JUDGE, USER
+from components.wiring import CPU, GPU, JUDGE, TOTO, USER
 from images import lock
 from images.base import pinned
 from images.lint import broken, faults
@@ -91,7 +91,7 @@ def test_there_is_one_role_for_every_image_that_a_pipeline_asks_for() -> None:
         for path in COMPILED.glob("*.yaml")
         for executor in next(yaml.safe_load_all(path.read_text()))["deploymentSpec"]["executors"].values()
     }
-    assert asked == {CPU, JUDGE, GPU} == {role.image for role in roles() if role.name not in SERVERS}
+    assert asked == {CPU, JUDGE, GPU, TOTO} == {role.image for role in roles() if role.name not in SERVERS}
     assert all("python" in image for image in asked)  # the local runner warns of others
 
 
@@ -124,9 +124,19 @@ def test_every_locked_package_has_its_hashes_and_the_image_of_data_has_no_torch(
     for role in roles():
         text = role.requirements.read_text()
         assert all(lock.hashes(text).values())
-        assert lock.pins(text).items() <= lock.pins(whole).items()
+        beside = lock.BESIDE[role.name].read_text() if role.name in lock.BESIDE else ""
+        assert lock.pins(text).items() <= lock.pins(whole).items() | lock.pins(beside).items()
+        assert lock.pins(beside).items() <= lock.pins(text).items()
     assert lock.TORCH not in lock.reached("python-cpu") | lock.reached("python-mlflow")
-    assert lock.TORCH in lock.reached("python-gpu") & lock.reached("python-judge")
+    assert lock.TORCH in lock.reached("python-gpu") & lock.reached("python-judge") & lock.reached("python-toto")
+
+
+def test_a_package_that_is_locked_twice_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beside = tmp_path / "toto.txt"
+    beside.write_text("numpy==1.26.4 \\\n    --hash=sha256:" + "0f" * 32 + "\n")
+    monkeypatch.setattr(lock, "BESIDE", {"python-toto": beside})
+    with pytest.raises(ArtifactError, match=r"toto\.txt: numpy is in lock\.txt too"):
+        lock.locked(Role("python-toto"))
 
 
 def test_what_an_older_python_needs_is_locked_too() -> None:

@@ -19,6 +19,7 @@ from components.market.vendor import TOKEN_FILE
 from components.wiring import CLEAN_UP_S, CPU, GPU, SHARED_MEMORY, SMALL
 from feature_repo.place import REDIS, REGISTRY
 from pipelines import COMPILED, WEEKLY
+from pipelines.head import FORECASTER
 from pipelines.lint import hazards
 from pipelines.plan import Prices, plan
 from pipelines.training import training_pipeline
@@ -32,6 +33,7 @@ OBJECT_STORE = {
 STORES = {REGISTRY: "qf-feast", REDIS: "qf-feast"}
 SEES: Mapping[str, tuple[dict[str, str], dict[str, str]]] = {
     "ingest": ({"/etc/quantfoundry/vendor": "qf-vendor"}, {TOKEN_FILE: "qf-settings", **OBJECT_STORE}),
+    "forecast": ({}, OBJECT_STORE),
     "features": ({}, STORES),
     "score": ({}, STORES),
     "assemble": ({}, {}),
@@ -71,12 +73,17 @@ def steps() -> list[tuple[str, str]]:
 
 def plain(name: str) -> str:
     """Return a step's kind: the twins' steps see what the others of their kind see, and a shard is numbered."""
-    kinds = {"assemble-stocks": "assemble", "validate-twins": "validate", "promote-twins": "promote"}
+    kinds = {
+        "assemble-stocks": "assemble", "features-with-forecasts": "features", "validate-twins": "validate",
+        "promote-twins": "promote",
+    }  # fmt: skip
     name = re.sub(r"-\d+$", "", name)
     return kinds.get(name, "train" if name == "fine-tune" else name)
 
 
 def wanted(pipeline: str, name: str) -> Resources:
+    if name == "forecast":
+        return FORECASTER
     return families.find("twin" if pipeline == WEEKLY else pipeline).resources if plain(name) == "train" else SMALL
 
 
@@ -91,7 +98,7 @@ def test_every_step_is_placed_by_what_it_asks_for(pipeline: str, name: str) -> N
     assert placing["activeDeadlineSeconds"] == str(asked.timeout_s)
     assert placing["securityContext"] == {"runAsGroup": "10001", "runAsNonRoot": True, "runAsUser": "10001"}
     assert [(item["constant"], item["mountPath"]) for item in placing["pvcMount"]] == [("qf-workspace", "/qf")]
-    assert placing.get("podMetadata", {}).get("labels", {}) == (QUEUE if plain(name) == "train" else {})
+    assert placing.get("podMetadata", {}).get("labels", {}) == (QUEUE if asked.queue else {})
     assert ("accelerator" in resources) == bool(asked.gpus)
     assert spec["root"]["dag"]["tasks"][name]["cachingOptions"] == {}
     if asked.gpus:
@@ -112,6 +119,26 @@ def test_no_step_sees_more_than_it_needs(pipeline: str, name: str) -> None:
         for pair in item["keyToEnv"]
     }
     assert (mounts, variables) == SEES[plain(name)]
+
+
+@pytest.mark.promise("S2-24")
+@pytest.mark.parametrize("name", [name for name in families.names() if families.find(name).outputs])
+def test_a_family_that_reads_forecasts_has_a_step_that_makes_them_and_always_runs(name: str) -> None:
+    member = families.find(name)
+    for pipeline in (member.pipeline, member.scoring_pipeline):
+        tasks = documents(COMPILED / f"{pipeline}.yaml")[0]["root"]["dag"]["tasks"]
+        assert ("forecast" in tasks) == (name == "profit")
+        if name != "profit":
+            continue
+        assert tasks["forecast"]["dependentTasks"] == ["ingest"]
+        assert "triggerPolicy" not in tasks["forecast"]
+        assert set(tasks["features-with-forecasts"]["dependentTasks"]) == {"forecast", "ingest"}
+        told = tasks["forecast"]["inputs"]["parameters"]["recipe"]
+        assert told == (
+            {"componentInputParameter": "recipe"}
+            if pipeline == member.pipeline
+            else {"runtimeValue": {"constant": ""}}  # of a scoring the champion says
+        )
 
 
 def compiled_with(tmp_path: Path, resources: Resources, name: str = "price-action") -> Path:

@@ -58,6 +58,7 @@ def test_no_other_outcome(workspace: Workspace, bundle: Bundle, outcome: str) ->
         ("family", "regime", "for family regime, not price_action"),
         ("dataset", "other", "for dataset other, not toy"),
         ("recipe_digest", "0" * 64, "for recipe 000000000000, not"),
+        ("forecast_source", "toto@0f0f", "for forecasts by toto@0f0f, not None"),
     ],
 )
 def test_a_verdict_for_something_else(workspace: Workspace, bundle: Bundle, field: str, value: str, words: str) -> None:

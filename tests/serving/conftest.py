@@ -44,13 +44,15 @@ def made_graph(bias: float = 0.0) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 
-def sealed(folder: Path, graph: bytes | None, *, schema: dict[str, Any] | None = None) -> Bundle:
+def sealed(
+    folder: Path, graph: bytes | None, *, schema: dict[str, Any] | None = None, data: dict[str, Any] | None = None
+) -> Bundle:
     """Seal a bundle around ``graph``; files that lie in the folder already become part of it."""
     folder.mkdir(parents=True, exist_ok=True)
     if graph is not None:
         (folder / GRAPH).write_bytes(graph)
     document = SIGNATURE.document() if schema is None else schema
-    return bundles.seal(folder, family="price_action", config={}, schema=document, data={}, notes={})
+    return bundles.seal(folder, family="price_action", config={}, schema=document, data=data or {}, notes={})
 
 
 @pytest.fixture(scope="session")

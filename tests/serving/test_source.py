@@ -59,6 +59,22 @@ def test_without_a_model_the_baseline_answers_and_says_so_once(
     assert "Run the training" in caplog.text
 
 
+@pytest.mark.promise("S2-24")
+def test_a_model_of_other_forecasts_does_not_answer(
+    tmp_path: Path, graph_of: Graph, seal: Seal, point: Point, windows: Floats, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = {"forecast_source": "Datadog/Toto-Open-Base-1.0@0f0f"}
+    point(tmp_path, seal(model(tmp_path) / "v1-toy", graph_of(bias=9).SerializeToString(), data=given), number=1)
+    for ours in ("statistical", None):
+        answer = source(tmp_path, forecast_source=ours).current()
+        assert (answer.reason, answer.version, answer.digest) == ("other_forecasts", 0, "")
+        assert answer.predict(windows)["probability"].tolist() == [0.5, 0.5, 0.5]
+        assert (
+            f"trained on forecasts by {given['forecast_source']!r}, the features have those by {ours!r}" in caplog.text
+        )
+    assert source(tmp_path, **given).current().reason == "trained"
+
+
 @pytest.mark.promise("S1-42", "S1-43")
 def test_the_model_that_latest_json_names_answers(
     tmp_path: Path, graph_of: Graph, seal: Seal, point: Point, windows: Floats

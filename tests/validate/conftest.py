@@ -201,7 +201,7 @@ class Bench:
         write_json(folder / "manifest.json", manifest)
         return folder
 
-    def bundle(self, name: str = "bundle", *, examples: str = "e" * 64, seed: int = 7) -> Bundle:
+    def bundle(self, name: str = "bundle", *, examples: str = "e" * 64, seed: int = 7, **data: str) -> Bundle:
         folder = self.folder / name
         write_json(folder / "history.json", {"train_loss": [0.693, 0.671, 0.66], "val_loss": [0.69, 0.68, 0.684]})
         write_json(folder / "model.json", {"name": name})
@@ -210,7 +210,7 @@ class Bench:
             family="stored",
             config={"seed": seed},
             schema={},
-            data={"examples": examples},
+            data={"examples": examples, **data},
             notes={"torch": "2.13.0"},
         )
 

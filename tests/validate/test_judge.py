@@ -99,6 +99,18 @@ def test_the_champion_judged_again_is_said_to_be_itself(bench, make_zone) -> Non
     assert verdict.reason.endswith("This bundle is the champion itself.")
 
 
+@pytest.mark.promise("S2-24")
+def test_a_bundle_of_other_forecasts_is_refused(bench, make_zone) -> None:
+    predictions = make_zone(skill=0.35)
+    bundle = bench.bundle(forecast_source="Datadog/Toto-Open-Base-1.0@0f0f")
+    words = "trained on forecasts by 'Datadog/Toto-Open-Base-1.0@0f0f', those of the examples are by None"
+    with pytest.raises(ArtifactError, match=words):
+        judge(
+            bundle, bench.examples(predictions), bench.folder / "out", bench.run, config=QUICK,
+            family=bench.family({bundle.digest: predictions}), champion=None,
+        )  # fmt: skip
+
+
 def test_a_bundle_of_other_examples_is_refused(bench, make_zone) -> None:
     predictions = make_zone(skill=0.35)
     bundle = bench.bundle(examples="d" * 64)

@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 
 from components.core.config import Config
 from components.core.judge import ALLOCATION_GATES, GateConfig, JudgeConfig
-from components.core.recipe import RecipeConfig
+from components.core.recipe import ForecastedDataConfig, RecipeConfig
 from components.learning.settings import Constant, LoopConfig, PrecisionConfig, Schedule, StepConfig, StoppingConfig
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -143,6 +143,9 @@ class ProfitJudgeConfig(JudgeConfig):
 
 class ProfitConfig(RecipeConfig):
     """Everything that decides one training of the profit transformer."""
+
+    data: ForecastedDataConfig = ForecastedDataConfig()  # pyright: ignore[reportIncompatibleVariableOverride] - frozen
+    """Windows and zones, and what makes the forecasts."""
 
     judge: ProfitJudgeConfig = ProfitJudgeConfig()  # pyright: ignore[reportIncompatibleVariableOverride] - it is frozen
     """Gates of the verdict."""
