@@ -10,9 +10,8 @@ import measure
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
-
 from components.families.profit.portfolio import Allocator, PortfolioConfig, portfolio_loss
+from torch import Tensor
 
 DAYS, FEATURES, ROUNDS, REPEATS = 1000, 20, 7, 20
 SYMBOLS = (2, 20, 100)

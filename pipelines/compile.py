@@ -9,7 +9,8 @@ from typing import Any
 from kfp import compiler
 
 from components.core import family as families
-from pipelines import COMPILED, TWIN, WEEKLY
+from pipelines import COMPILED, COMPLETE, PAIRS, PROFIT, TWIN, WEEKLY
+from pipelines.portfolios import complete_pipeline
 from pipelines.publishing import PUBLISHING, publishing_pipeline
 from pipelines.scoring import scoring_pipeline
 from pipelines.training import training_pipeline
@@ -34,6 +35,7 @@ def _pipelines() -> Iterator[tuple[str, Any]]:
             yield family.scoring_pipeline, scoring_pipeline(family)
     yield PUBLISHING, publishing_pipeline
     yield WEEKLY, weekly_pipeline(families.find(TWIN))
+    yield COMPLETE, complete_pipeline(families.find(PROFIT), families.find(PAIRS))
 
 
 def write() -> list[Path]:

@@ -7,14 +7,6 @@ import numpy as np
 import profit_market
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-
-from components.core.bundle import Bundle
-from components.core.errors import DataError, RecipeError, UsageError
-from components.core.files import read_json
-from components.core.run_context import RunContext
-from components.families.profit import COLUMNS
 from components.families.profit.portfolio import (
     FEATURES,
     Allocator,
@@ -25,6 +17,14 @@ from components.families.profit.portfolio import (
     train_pair_portfolio,
     turnover_of,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.core.bundle import Bundle
+from components.core.errors import DataError, RecipeError, UsageError
+from components.core.files import read_json
+from components.core.run_context import RunContext
+from components.families.profit import COLUMNS
 from components.learning.bundles import load_weights
 from components.learning.examples import read_examples
 from components.market.columns import FORECASTS
