@@ -30,7 +30,7 @@ class Feed:
 def replay(feed: Feed, account: WeightedAccount, ledger: PaperLedger) -> WeightedAccount:
     """Return the account after every bar that it has not decided on: filled at the open, decided after the close.
 
-    The line of a bar is on the disk before the next bar is looked at. ``equity`` is marked at the open, before the fill.
+    The line of a bar is on the disk before the next bar comes. ``equity`` is marked at the open, before the fill.
     """
     for bar, time in enumerate(feed.candles.timestamp):
         if str(time.astype("datetime64[us]")) <= account.decided_at:

@@ -1,4 +1,4 @@
-"""A paper account by weights: the rule of ``allocation.py`` traded one bar at a time, with a ledger that survives a kill.
+"""A paper account by weights: the rule of ``allocation.py``, traded one bar at a time.
 
 Paper only: there is no broker behind it. After a bar's close ``decide`` says which share of the initial capital each
 symbol should be; at the next open ``fill`` brings every position there, at the open price plus costs. Replaying a zone

@@ -1,9 +1,11 @@
 """What portfolios show in the metrics and the report: the book, beside the same symbols in equal parts, held."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
+from components.core.judge import JudgeConfig
 from components.core.page import table, text
 from components.core.verdict import Measurement
 from components.validate import allocations
@@ -18,6 +20,7 @@ from components.validate.money_page import (
     rolling_figure,
     trading_table,
 )
+from components.validate.portfolios import equal_parts
 from components.validate.regime_page import regime_metrics, regime_section
 from components.validate.sections import Findings, training_figure
 from components.validate.zone import PortfolioZone
@@ -28,6 +31,12 @@ class PortfolioEvidence(AllocationEvidence):
     """A zone of splits, and what trading them brought."""
 
     zone: PortfolioZone
+
+    @classmethod
+    def of(cls, zone: PortfolioZone, _: PortfolioZone | None, config: JudgeConfig, *, bars_per_year: float) -> Self:
+        """Return the evidence, whose baseline is that of the gates; broken predictions are not traded."""
+        found = super().of(zone, None, config, bars_per_year=bars_per_year)
+        return replace(found, baseline=equal_parts(zone, config)) if found.usable else found
 
     def metrics(self, name: str) -> dict[str, Measurement]:
         """Return what the splits knew and earned, beside holding equal parts, and the regimes."""
