@@ -3,6 +3,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportAttributeAccessIssue=false
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -91,16 +92,14 @@ def paper(
     feed = feed_of(bundle, start.replace(tzinfo=UTC), system_clock(), source=source, symbols=wanted_symbols(symbols))
     fresh = WeightedAccount.start(feed.candles.symbols, capital=capital, costs=JudgeConfig().costs)
     path = account / LEDGER
-    ledger = PaperLedger.open(path)
     opening = {"model": bundle.digest, "family": bundle.manifest["family"], "version": version.version}
-    left = resumed(ledger, opening, fresh, path)
-    begun = len(ledger.entries)
-    now = replay(feed, left, ledger)
-    last = feed.candles.timestamp.size - 1
+    with closing(PaperLedger.open(path)) as ledger:
+        left = resumed(ledger, opening, fresh, path)
+        begun = len(ledger.entries)
+        now = replay(feed, left, ledger)
     num_fills = sum(len(entry.get("fills", ())) for entry in ledger.entries)
-    click.echo(
-        f"{version.folder.name}, promoted {str(version.entry['at'])[:10]}: {len(ledger.entries) - begun} bars new"
-    )
+    equity = now.equity(feed.opens(feed.candles.timestamp.size - 1))
+    click.echo(f"{version.folder.name}: {len(ledger.entries) - begun} new bars")
     click.echo(f"  {len(ledger.entries) - 1} bars to {now.decided_at[:16]}, {num_fills} fills on paper")
-    click.echo(f"  equity {now.equity(feed.opens(last)):,.2f} of {capital:,.2f}, cash {now.cash:,.2f}")
+    click.echo(f"  equity {equity:,.2f} of {capital:,.2f}, cash {now.cash:,.2f}")
     click.echo(f"  {path}")

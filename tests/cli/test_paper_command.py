@@ -30,6 +30,7 @@ from components.trading.paper_ledger import LEDGER, PaperLedger
 SOURCE = "synthetic://planted?symbols=3&days=420&seed=5"
 START = datetime(2024, 3, 1, tzinfo=UTC)
 WINDOW = 4
+OUTPUTS = ("allocation", "expected_return")
 
 
 def graph() -> bytes:
