@@ -1,6 +1,5 @@
 """Many models of one family before the judge, each on examples of its own: each has to stand out among all of them."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,7 +59,7 @@ def taken(models: Path, name: str, out: Path) -> Bundle:
     return bundles.load(out / name / BUNDLE)
 
 
-def numbers_of(verdict: Verdict) -> Mapping[str, float]:
+def numbers_of(verdict: Verdict) -> dict[str, float]:
     """Return the numbers of the page that a verdict has."""
     found = {name: verdict.metrics[name].value for _, name, _ in SHOWN if name in verdict.metrics}
     return {name: value for name, value in found.items() if value is not None}

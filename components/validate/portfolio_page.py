@@ -23,7 +23,7 @@ from components.validate.money_page import (
 from components.validate.portfolios import equal_parts
 from components.validate.regime_page import regime_metrics, regime_section
 from components.validate.sections import Findings, training_figure
-from components.validate.zone import PortfolioZone
+from components.validate.zone import AllocationZone, PortfolioZone
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class PortfolioEvidence(AllocationEvidence):
     zone: PortfolioZone
 
     @classmethod
-    def of(cls, zone: PortfolioZone, _: PortfolioZone | None, config: JudgeConfig, *, bars_per_year: float) -> Self:
+    def of(cls, zone: AllocationZone, _: AllocationZone | None, config: JudgeConfig, *, bars_per_year: float) -> Self:
         """Return the evidence, whose baseline is that of the gates; broken predictions are not traded."""
         found = super().of(zone, None, config, bars_per_year=bars_per_year)
         return replace(found, baseline=equal_parts(zone, config)) if found.usable else found

@@ -17,10 +17,10 @@ from components.validate import allocations, deflation
 from components.validate.allocations import book_of
 from components.validate.case import Case, Questions
 from components.validate.measures import Quantity, deviations, longest_block, sharpe_of_gains
-from components.validate.zone import PortfolioZone
+from components.validate.zone import AllocationZone, PortfolioZone
 
 
-def equal_parts(zone: PortfolioZone, config: JudgeConfig) -> Book:
+def equal_parts(zone: AllocationZone, config: JudgeConfig) -> Book:
     """Return the book that gives every symbol the same, and pays for buying it once and selling it.
 
     What keeps the parts equal in between costs it nothing, so it is a stricter peer than any that can be held.

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from components.core.bundle import Bundle
@@ -39,6 +40,7 @@ def predict(bundle: Bundle, examples: Path, *, zone: str, threads: int) -> Portf
     if not np.all(np.isfinite(weights)):
         raise ArtifactError(f"{bundle.folder}: a share in zone {zone!r} is not finite. Train it again")
     weight = (weights / weights.sum(axis=1, keepdims=True)).ravel()
+    none: npt.NDArray[np.float64] = np.zeros(weight.size)
     grown = seen.growth.double().numpy().ravel() - 1
     return PortfolioPredictions(
         symbols=symbols,
@@ -46,7 +48,7 @@ def predict(bundle: Bundle, examples: Path, *, zone: str, threads: int) -> Portf
         timestamp=np.repeat(data.panel.timestamps[starts[:, 0]], len(symbols)),
         score=weight,
         weight=weight,
-        expected_return=np.zeros(weight.size),
+        expected_return=none,
         label=grown,
         forward_return=grown,
         hold_bars=config.objective.horizon_bars,
