@@ -118,8 +118,11 @@ def _own(family: Family, pipeline: str, settings: Settings) -> dict[str, Any]:
         return {"recipe": recipe.canonical(), **({"tickers": settings.tickers} if pipeline == WEEKLY else {})}
     if not family.outputs:
         raise UsageError(f"{pipeline}: {family.pipeline} declares no outputs to score. Add them to its Family")
-    if settings.recipe or settings.overrides:
-        raise UsageError(f"{pipeline}: asks the champion, which has its recipe. Leave --recipe and --set out")
+    if settings.recipe or settings.overrides or _shorthands(settings):
+        raise UsageError(
+            f"{pipeline}: asks the champion, which has its recipe. Leave --recipe and --set out, --steps and "
+            "--base-model too"
+        )
     max_age_days = MAX_AGE_DAYS if settings.max_age_days is None else settings.max_age_days
     return {"every_window": settings.every_window, "max_age_days": max_age_days}
 

@@ -10,8 +10,8 @@ from components.core.verdict import VERDICT, read_verified
 from components.promote import tracking
 from components.promote.twins import BUNDLE, FLEET, JUDGED, settle
 
-CURVES: Final = {"stocks": "finetuned"}
-"""Folder of the run with the curves of each model, of the parts whose models have some."""
+CURVES: Final = {"stocks": "finetuned", "pairs": "finetuned/portfolio_pairs"}
+"""Folder of the run with one for each model of a part, where its curves are if it has some."""
 
 
 def promote_each(verdicts: str, family: str, part: str, *, root: str, run_key: str) -> dict[str, Any]:
@@ -29,8 +29,7 @@ def promote_each(verdicts: str, family: str, part: str, *, root: str, run_key: s
             settled[name] = settle(folder, family, run)
             bundle = bundles.load(folder / BUNDLE)
             verdict = read_verified(folder / JUDGED / VERDICT, run.workspace.verify_key)
-            curves = f"{CURVES[part]}/{name}" if part in CURVES else part
-            names = {"dataset": verdict.dataset, "run_key": run_key, "part": curves}
+            names = {"dataset": verdict.dataset, "run_key": run_key, "part": f"{CURVES[part]}/{name}"}
             tracking.record(run.workspace, bundle, verdict, folder / JUDGED, **names)
         counts = [outcome for outcome, _ in settled.values()]
         facts: dict[str, Any] = {name: counts.count(name) for name in ("promoted", "unchanged", "refused")}

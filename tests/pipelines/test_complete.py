@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from components.core import bundle as bundles
 from components.core import family as families
 from components.core.errors import ArtifactError, DataError, UsageError
+from components.core.files import write_json
 from components.core.groups import groups_of, text_of
 from components.core.workspace import Workspace
 from components.families.profit.config import ProfitConfig
 from pipelines import COMPLETE
+from pipelines.complete import run_complete_pipeline
+from pipelines.local import RESULT
 from pipelines.plan import plan, prices_of
 from pipelines.request import RunRequest, Settings, request
 from pipelines.schedules import compiled_file, mismatches
@@ -63,6 +66,26 @@ def test_base_then_stocks_then_pairs_then_verdicts_then_promotions() -> None:
         assert tasks[f"promote-each{number}"] == {f"validate-each{number}"}
     assert "train" in tasks["validate"]
     assert {"train", "validate"} == tasks["promote"]
+
+
+@pytest.mark.promise("S2-06")
+def test_the_function_asks_for_the_same_run_and_tells_what_came_of_each_model(tmp_path: Path) -> None:
+    words = {"pairs": "SYN000-SYN001", "recipe": "smoke"}
+    same = request(COMPLETE, Workspace.at(str(tmp_path)), source="synthetic://planted", settings=Settings(**words))
+    ended = {
+        "promote": {"outcome": "refused"},
+        "promote-stocks": {"models": {"SYN000": ["promoted", "version 1"]}},
+        "promote-pairs": {"models": {"SYN000-SYN001": ["refused", "no version: the verdict is fail"]}},
+        RESULT.removesuffix(".json"): {},
+    }
+    for step, facts in ended.items():
+        write_json(same.folder / f"{step}.json", facts)
+    found = run_complete_pipeline(
+        pair_symbols=[("SYN000", "SYN001")], source="synthetic://planted", root=tmp_path, recipe="smoke"
+    )
+    assert (found.run_key, found.folder, found.base) == (same.run_key, same.folder, "refused")
+    assert found.stocks == {"SYN000": ("promoted", "version 1")}
+    assert found.pairs == {"SYN000-SYN001": ("refused", "no version: the verdict is fail")}
 
 
 @pytest.mark.parametrize("text", ["AAPL", "AAPL-AAPL", "AAPL/", "aapl-msft", "../x-y", "A-B,A-B"])
