@@ -39,7 +39,6 @@ def train_each(
 
 
 def _keep(bundle: Path, target: Path) -> Path:
-    target.parent.mkdir(parents=True, exist_ok=True)
     with fresh_folder(target) as folder:
         copy_files(bundle, folder)
     return target

@@ -126,7 +126,6 @@ def write(
     model.load_state_dict({name: value[0] for name, value in views.items()})
     symbols, data = list(portfolio.symbols), portfolio.data
     facts = {"symbols": symbols, "horizon_bars": config.objective.horizon_bars, "diverged": fitted.diverged}
-    out.parent.mkdir(parents=True, exist_ok=True)
     with fresh_folder(out) as folder:
         write_files(folder, model, data, history=fitted.history, facts=facts | {"best_epoch": fitted.best_epoch})
         seal(
