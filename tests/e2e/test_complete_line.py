@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning"),
 ]
-SOURCE = "synthetic://planted?symbols=2&days=3000&seed=11"
+SOURCE = "synthetic://planted?symbols=2&days=4000&seed=11"
 NAMES = ("SYN000", "SYN001")
 PAIR = "-".join(NAMES)
 SMALL = ("model.hidden=8", "train.max_steps=20", "train.evaluate_every_steps=10", "finetune_epochs=1")
