@@ -12,17 +12,9 @@ from components.validate import allocations
 from components.validate.allocation_page import AllocationEvidence
 from components.validate.measures import value_of
 from components.validate.metrics import measurements
-from components.validate.money_page import (
-    bands,
-    bands_table,
-    equity_figure,
-    months_table,
-    rolling_figure,
-    trading_table,
-)
 from components.validate.portfolios import equal_parts
-from components.validate.regime_page import regime_metrics, regime_section
-from components.validate.sections import Findings, training_figure
+from components.validate.regime_page import regime_metrics
+from components.validate.sections import Findings
 from components.validate.zone import AllocationZone, PortfolioZone
 
 
@@ -70,20 +62,13 @@ class PortfolioEvidence(AllocationEvidence):
             ("Net Sharpe", text(value("sharpe"), "+.2f"), f"equal parts {text(value('hold_sharpe'), '+.2f')}"),
         ]
 
-    def body(self, findings: Findings) -> str:
-        """Return equity, the rolling ratio, and the tables of splits, costs, months, bands and regimes."""
-        config = findings.verdict.judge
-        found = bands(self.book, findings, config, block=allocations.block_length(self.zone, config))
-        return (
-            f'<h2>Evidence</h2><div class="grid"><div>{equity_figure(self.book, self.baseline)}</div>'
-            f"<div>{rolling_figure(self.book, bars_per_year=self.bars_per_year)}{training_figure(findings)}</div></div>"
-            f"<h2>Splits of the test zone</h2>{splits_table(self.zone)}"
-            f"<h2>Costs and turnover on the test zone</h2>"
-            f"{trading_table(findings, how='By weights, filled at the next open')}"
-            f"<h2>Gain by month on the test zone</h2>{months_table(self.book)}"
-            f"<h2>Published bands</h2>{bands_table(found)}"
-            f"{regime_section(findings, self.regimes, of='Past volatility', skill='Timing')}"
-        )
+    def held(self, findings: Findings) -> str:
+        """Return which share each symbol had."""
+        return f"<h2>Splits of the test zone</h2>{splits_table(self.zone)}"
+
+    def errors(self, findings: Findings) -> str:
+        """Return nothing: no return is expected of a symbol."""
+        return ""
 
 
 def splits_table(zone: PortfolioZone) -> str:
