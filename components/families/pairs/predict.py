@@ -18,6 +18,8 @@ from components.learning.examples import read_examples
 from components.learning.reproducible import reproducible
 from components.market.predictions import PortfolioPredictions
 
+Floats = npt.NDArray[np.float64]
+
 
 def predict(bundle: Bundle, examples: Path, *, zone: str, threads: int) -> PortfolioPredictions:
     """Return the split at the start of each horizon of ``zone``.
@@ -36,19 +38,18 @@ def predict(bundle: Bundle, examples: Path, *, zone: str, threads: int) -> Portf
     load_weights(bundle, model)
     starts, seen = starts_of(data, symbols, zone, config), PairStockDataset.of(data, symbols, zone, config)
     with reproducible(seed=config.seed, threads=threads), torch.inference_mode():
-        weights = model(seen.features).double().numpy()
+        weights: Floats = model(seen.features).double().numpy()
     if not np.all(np.isfinite(weights)):
         raise ArtifactError(f"{bundle.folder}: a share in zone {zone!r} is not finite. Train it again")
-    weight = (weights / weights.sum(axis=1, keepdims=True)).ravel()
-    none: npt.NDArray[np.float64] = np.zeros(weight.size)
-    grown = seen.growth.double().numpy().ravel() - 1
+    weight: Floats = (weights / weights.sum(axis=1, keepdims=True)).ravel()
+    grown: Floats = seen.growth.double().numpy().ravel() - 1
     return PortfolioPredictions(
         symbols=symbols,
         symbol=np.tile(np.arange(len(symbols)), len(starts)),
         timestamp=np.repeat(data.panel.timestamps[starts[:, 0]], len(symbols)),
         score=weight,
         weight=weight,
-        expected_return=none,
+        expected_return=np.zeros(weight.size),
         label=grown,
         forward_return=grown,
         hold_bars=config.objective.horizon_bars,
