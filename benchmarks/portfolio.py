@@ -12,11 +12,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from components.families.profit.portfolio import Allocator, PortfolioConfig, portfolio_loss
+from components.families.pairs.config import ObjectiveConfig
+from components.families.pairs.loss import portfolio_loss
+from components.families.pairs.model import Allocator
 
 DAYS, FEATURES, ROUNDS, REPEATS = 1000, 20, 7, 20
 SYMBOLS = (2, 20, 100)
-CONFIG = PortfolioConfig(horizon_bars=1)
+CONFIG = ObjectiveConfig(horizon_bars=1)
+HIDDEN = (64, 32)
 AT_ONCE, PLAIN, TUNED = "whole history at once", "day by day", "day by day, weights at once"
 
 torch.set_num_threads(1)
@@ -41,7 +44,7 @@ class Job:
 
     def __init__(self, num_symbols: int) -> None:
         torch.manual_seed(num_symbols)
-        self.model = Allocator(CONFIG.hidden, num_features=FEATURES)
+        self.model = Allocator(HIDDEN, num_features=FEATURES)
         self.features = torch.randn(DAYS, num_symbols, FEATURES)
         self.growth = 1 + 0.01 * torch.randn(DAYS, num_symbols)
         self.losses: dict[str, float] = {}

@@ -12,17 +12,15 @@ import click
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv
 
+from cli.feed import candles_of, grid_of, panel_of
 from components.assemble.examples import SECONDS_PER_YEAR
 from components.core.bundle import MANIFEST
 from components.core.clock import Clock, system_clock
 from components.core.errors import ArtifactError, DataError, UsageError
 from components.core.files import atomic_file, read_json
-from components.features.tables import BarPanel, bar_panel, feature_tables
 from components.ingest.snapshot import wanted_symbols
-from components.market.bars import OHLC, Bars
 from components.market.readers import read_bars
 from components.score.batch import Grid, predict
 from components.serving.loader import Served, load
@@ -72,9 +70,9 @@ def backtest_model(
     if "signal" not in served.signature.outputs:
         raise ArtifactError(f"{path}: says {', '.join(served.signature.outputs)}, no signal that can be traded")
     bars = read_bars(source, symbols=tuple(symbols), asof=clock())
-    panel = _panel(bars, start, end)
-    candles = _candles(panel, start)
-    signal = _signal(candles, _grid(panel, bars, served, source), served, source)
+    panel = panel_of(bars, start, end)
+    candles = candles_of(panel, start)
+    signal = _signal(candles, grid_of(panel, bars, served, source), served, source)
     config = PRESETS[preset]
     share = min(config.max_position, 1 / len(candles.symbols))
     account = trade(candles, signal, config.model_copy(update={"max_position": share}))
@@ -82,53 +80,6 @@ def backtest_model(
     figures = account.summary(bars_per_year=per_year)
     lines = bands(figures, candles.timestamp.size, bars_per_year=per_year)
     return ModelBacktest(account, figures, lines, str(read_json(path / MANIFEST)["notes"].get("started", "")))
-
-
-def _panel(bars: Bars, start: datetime, end: datetime) -> BarPanel:
-    """Return the panel of the bars up to ``end``.
-
-    Raises:
-        UsageError: If none of them is from ``start`` on.
-    """
-    table = bars.table.filter(pc.less_equal(bars.table["timestamp"], end))
-    if not table.num_rows or pc.max(table["timestamp"]).as_py() < start:
-        newest = pc.max(bars.table["timestamp"]).as_py()
-        raise UsageError(f"no bar between {start.isoformat()} and {end.isoformat()}; the newest is of {newest}")
-    return bar_panel(table)
-
-
-def _grid(panel: BarPanel, bars: Bars, served: Served, source: str) -> Grid:
-    """Return the rows that have all features of the model, on the calendar of the bars."""
-    wanted = list(served.signature.columns)
-    columns: dict[str, Any] = {}
-    for _, table in feature_tables(panel, bars.interval):
-        columns |= {name: table[name] for name in wanted if name in table.column_names}
-        if len(columns) == len(wanted):
-            break
-    if missing := [name for name in wanted if name not in columns]:
-        raise DataError(
-            "the bundle reads a feature that bars alone do not give",
-            file=source, column=missing[0], remedy="Let 'qf run' score it, with the data that it needs",
-        )  # fmt: skip
-    frame = panel.keys.to_pandas().assign(**{name: columns[name].to_numpy() for name in wanted})
-    return Grid.of(frame[np.isfinite(frame[wanted].to_numpy()).all(axis=1)], wanted)
-
-
-def _candles(panel: BarPanel, start: datetime) -> Candles:
-    """Return the adjusted bars from ``start`` on; NaN where a symbol has none."""
-    names, code = np.unique(panel.keys["symbol"].to_numpy(), return_inverse=True)
-    time = panel.keys["timestamp"].to_numpy().astype("datetime64[us]")
-    inside = time >= np.datetime64(int(start.timestamp() * 1e6), "us")
-    calendar, place = np.unique(time[inside], return_inverse=True)
-    prices: dict[str, npt.NDArray[np.float64]] = {}
-    for name in OHLC:
-        values = np.full((len(names), len(calendar)), np.nan)
-        values[code[inside], place] = getattr(panel.candles, name)[panel.row, panel.column][inside]
-        prices[name] = values
-    # Adjusting rounds: a close that was the low may come to lie a bit below it. The reader has checked the bars.
-    prices["low"] = np.minimum.reduce([prices[name] for name in ("open", "low", "close")])
-    prices["high"] = np.maximum.reduce([prices[name] for name in ("open", "high", "close")])
-    return Candles(tuple(str(name) for name in names), calendar, **prices)
 
 
 def _signal(candles: Candles, grid: Grid, served: Served, source: str) -> npt.NDArray[np.float64]:

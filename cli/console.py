@@ -58,9 +58,10 @@ def shown(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def _told(step: str, facts: dict[str, Any]) -> str:
+def told(step: str, facts: dict[str, Any]) -> str:
     """Return one line on what a step did."""
-    return _LINES[step.rstrip("-0123456789")](facts)
+    plain = step.rstrip("-0123456789")
+    return _LINES[plain if plain in _LINES else plain.partition("-")[0]](facts)
 
 
 def _ingested(facts: dict[str, Any]) -> str:
@@ -75,7 +76,8 @@ def _ingested(facts: dict[str, Any]) -> str:
 
 def _assembled(facts: dict[str, Any]) -> str:
     if "stocks" in facts:
-        return f"{facts['rows']:,} examples point in time, of {len(facts['stocks'])} stocks, each by itself"
+        what = facts.get("groups", "stocks")
+        return f"{facts['rows']:,} examples point in time, of {len(facts['stocks'])} {what}, each by itself"
     in_time = sorted(facts["zones"].items(), key=lambda item: item[1]["first"])
     zones = ", ".join(f"{name} {zone['rows']:,}" for name, zone in in_time)
     return f"{facts['rows']:,} examples point in time: {zones}"
@@ -86,19 +88,26 @@ def _tuned(facts: dict[str, Any]) -> str:
     return f"{facts['num_twins']} twins, {facts['num_trained']} of them trained{refused}, bundle {facts['digest'][:12]}"
 
 
+def _trained_one_or_each(facts: dict[str, Any]) -> str:
+    if "models" not in facts:
+        return f"bundle {facts['digest'][:12]}"
+    refused = f", {len(facts['refused'])} left out" if facts["refused"] else ""
+    return f"{facts['num_models']} models{refused}, bundles {facts['digest'][:12]}"
+
+
 def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in counts.items())
 
 
 def _judged(facts: dict[str, Any]) -> str:
-    if "twins" in facts:
+    if "outcomes" in facts:
         return _counted(facts["outcomes"])
     passed = sum(gate["outcome"] == "pass" for gate in facts["gates"])
     return f"{facts['outcome']}: {passed} of {len(facts['gates'])} gates passed"
 
 
 def _entered(facts: dict[str, Any]) -> str:
-    if "twins" in facts:
+    if "refused" in facts:
         return _counted({name: facts[name] for name in ("promoted", "unchanged", "refused")})
     return str(facts["outcome"]) + (f", champion is version {facts['version']}" if facts["version"] else "")
 
@@ -126,7 +135,7 @@ _LINES: Mapping[str, Callable[[dict[str, Any]], str]] = {
     "forecast": _forecast,
     "features": lambda facts: f"{facts['rows']:,} rows in {', '.join(facts['filled'])}, online store {facts['online']}",
     "assemble": _assembled,
-    "train": lambda facts: f"bundle {facts['digest'][:12]}",
+    "train": _trained_one_or_each,
     "fine-tune": _tuned,
     "validate": _judged,
     "promote": _entered,
@@ -181,9 +190,9 @@ class Progress:
         if self._task is not None:
             self._bar.remove_task(self._task)
             self._task = None
-        told = "failed" if failed else _told(step, read_json(self._request.folder / f"{step}.json"))
+        line = "failed" if failed else told(step, read_json(self._request.folder / f"{step}.json"))
         mark = "[red]x[/]" if failed else "[green]*[/]"
-        self._console.print(f"{mark} {step:<9}{elapsed_s:6.1f} s  {told}")
+        self._console.print(f"{mark} {step:<9}{elapsed_s:6.1f} s  {line}")
 
     def _advance(self, event: dict[str, Any]) -> None:
         if self._task is not None and "total" in event:
@@ -192,7 +201,8 @@ class Progress:
             self._console.print(f"            {event['line']}")
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Return a number as the tables show it."""
     if value is None:
         return "-"
     return f"{value:.0f}" if value == int(value) and abs(value) > 1 else f"{value:.4f}"
@@ -204,10 +214,10 @@ def _gates(gates: list[dict[str, Any]]) -> Table:
     for name in ("value", "interval", "must be", "outcome"):
         table.add_column(name, no_wrap=True)
     for gate in gates:
-        interval = f"{_number(gate['lower'])} .. {_number(gate['upper'])}"
+        interval = f"{number(gate['lower'])} .. {number(gate['upper'])}"
         wanted = f"{'>' if gate['side'] == 'above' else '<='} {gate['bound']:g}"
         outcome = Text(gate["outcome"], style=STYLES[gate["outcome"]])
-        table.add_row(gate["title"], _number(gate["value"]), interval, wanted, outcome)
+        table.add_row(gate["title"], number(gate["value"]), interval, wanted, outcome)
     return table
 
 
@@ -216,11 +226,11 @@ def _overview(facts: dict[str, dict[str, Any]]) -> Table:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("data", f"{facts['ingest']['source']}: {_told('ingest', facts['ingest'])}")
+    table.add_row("data", f"{facts['ingest']['source']}: {told('ingest', facts['ingest'])}")
     table.add_row("features", f"{rows['service']}, {rows['columns']} columns")
-    table.add_row("examples", _told("assemble", rows))
+    table.add_row("examples", told("assemble", rows))
     for title, names in SHOWN.items():
-        found = [f"{name} {_number(metrics[name])}" for name in names if metrics.get(name) is not None]
+        found = [f"{name} {number(metrics[name])}" for name in names if metrics.get(name) is not None]
         if found:
             table.add_row(title, "  ".join(found))
     return table
@@ -241,8 +251,8 @@ def summary(request: RunRequest) -> None:
 def _scored(request: RunRequest) -> None:
     screen = console()
     facts = {step: read_json(request.folder / f"{step}.json") for step in ("ingest", "score")}
-    screen.print(f"data        {facts['ingest']['source']}: {_told('ingest', facts['ingest'])}")
-    screen.print(f"predictions {_told('score', facts['score'])}")
+    screen.print(f"data        {facts['ingest']['source']}: {told('ingest', facts['ingest'])}")
+    screen.print(f"predictions {told('score', facts['score'])}")
     screen.print(f"file        {shown(Path(facts['score']['path']))}")
     screen.print(f"online      view {request.family.predictions_view}")
     screen.print(f"log         {shown(request.folder / 'logs' / 'score.log')}")
@@ -259,13 +269,13 @@ def _watched(request: RunRequest) -> None:
 def _weekly(request: RunRequest) -> None:
     screen, folder = console(), request.folder
     facts = {step: read_json(folder / f"{step}.json") for step in ("ingest", "validate", "promote")}
-    screen.print(f"data        {facts['ingest']['source']}: {_told('ingest', facts['ingest'])}")
+    screen.print(f"data        {facts['ingest']['source']}: {told('ingest', facts['ingest'])}")
     table = Table(box=None, pad_edge=False)
     table.add_column("twin", style="bold", no_wrap=True)
     for name in ("verdict", *TWIN_METRICS, "registry"):
         table.add_column(name, no_wrap=True)
     for ticker, twin in sorted(facts["validate"]["twins"].items()):
-        numbers = (_number(twin.get(name)) for name in TWIN_METRICS)
+        numbers = (number(twin.get(name)) for name in TWIN_METRICS)
         settled = ", ".join(facts["promote"]["twins"][ticker]).split(":")[0]
         table.add_row(ticker, Text(twin["outcome"], style=STYLES[twin["outcome"]]), *numbers, settled)
     screen.print(table)

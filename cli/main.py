@@ -15,6 +15,7 @@ COMMANDS = {
     "tune": ("cli.tune", "Search for a better recipe on the validation zone; every trial is counted."),
     "cv": ("cli.cv", "Cross-validate a recipe on purged folds of the days before the test zone."),
     "backtest": ("cli.backtest", "Trade a model's signals over bars, with costs, stops and limits."),
+    "paper": ("cli.paper", "Let a promoted model trade on paper over bars, one at a time; no order leaves."),
     "champion": ("cli.champion", "Show which model serves, and since when."),
     "trials": ("cli.trials", "Show every model that was tried, and what the best of them owes to luck."),
     "card": ("cli.card", "Print the model card of a version, or of what a run judged."),

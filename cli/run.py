@@ -6,10 +6,11 @@ import click
 
 from cli.console import Progress, summary
 from cli.options import companion_options, root_option
+from cli.portfolios import portfolios_summary
 from components.core.workspace import Workspace
 from components.ingest import MAX_RESTATED
 from components.serving import MAX_AGE_DAYS
-from pipelines import COMPILED, WEEKLY
+from pipelines import COMPILED, COMPLETE, WEEKLY
 from pipelines.local import Runner, execute, finished
 from pipelines.request import RunRequest, Settings, request
 from pipelines.retraining import retraining
@@ -22,7 +23,10 @@ def carry_out(asked: RunRequest, *, runner: Runner = "subprocess") -> None:
     else:
         with Progress(asked) as progress:
             execute(asked, COMPILED / f"{asked.pipeline}.yaml", progress.on_event, runner=runner)
-    summary(asked)
+    if asked.pipeline == COMPLETE:
+        portfolios_summary(asked)
+    else:
+        summary(asked)
 
 
 @click.command()
@@ -52,8 +56,13 @@ def carry_out(asked: RunRequest, *, runner: Runner = "subprocess") -> None:
     help="Score with a champion promoted at most this long ago, else with the baseline; 0: any.  "
     f"[default: {MAX_AGE_DAYS:g}]",
 )
-@click.option("--symbols", default="", help="Only these, separated by commas.  [default: all]")
+@click.option("--symbols", "--stocks", default="", help="Only these, separated by commas.  [default: all]")
+@click.option("--steps", type=click.IntRange(1), default=None, help="Training steps at most.  [default: the recipe's]")
+@click.option("--base-model", default="", metavar="FOLDER", help="Bundle to start from, for 10 passes or --steps.")
 @click.option("--tickers", default="", help=f"Of {WEEKLY}: the stocks that get a twin.  [default: all of the symbols]")
+@click.option(
+    "--pairs", default="", help=f"Of {COMPLETE}: its portfolios, such as AAPL-MSFT,KO-PEP; BRK-B/KO with '/'."
+)
 @click.option("--asof", default="", help="Use nothing that was known later: a date, or a timestamp with its zone.")
 @click.option(
     "--faults",
@@ -96,7 +105,10 @@ def run(  # noqa: PLR0917 - click passes by name
     every_window: bool,
     max_age_days: float | None,
     symbols: str,
+    steps: int | None,
+    base_model: str,
     tickers: str,
+    pairs: str,
     asof: str,
     faults: str,
     dataset: str,
@@ -114,14 +126,22 @@ def run(  # noqa: PLR0917 - click passes by name
     Called like a family, it trains: ingest, features, assemble, train, validate, promote. With '-scoring' after
     it, the champion predicts: ingest, features, score. With '-monitoring', it is watched on the days since it was
     judged, and trained again where it does not hold. weekly-twin-retraining makes, judges and promotes a twin of
-    each stock, on the champion of the foundation.
+    each stock, on the champion of the foundation; profit-complete trains a base model, fine-tunes it for each stock of
+    --pairs, or of --tickers, and fits the portfolios.
     """
     asked = request(
         pipeline,
         root,
         source=source,
         settings=Settings(
-            recipe=recipe, overrides=overrides, every_window=every_window, max_age_days=max_age_days, tickers=tickers
+            recipe=recipe,
+            overrides=overrides,
+            every_window=every_window,
+            max_age_days=max_age_days,
+            tickers=tickers,
+            pairs=pairs,
+            steps=steps,
+            base_model=base_model,
         ),
         symbols=symbols,
         asof=asof,

@@ -9,8 +9,9 @@ from typing import Any
 from kfp import compiler
 
 from components.core import family as families
-from pipelines import COMPILED, TWIN, WEEKLY
+from pipelines import COMPILED, COMPLETE, PAIRS, PROFIT, TWIN, WEEKLY
 from pipelines.monitoring import monitoring_pipeline
+from pipelines.portfolios import complete_pipeline
 from pipelines.publishing import PUBLISHING, publishing_pipeline
 from pipelines.scoring import scoring_pipeline
 from pipelines.training import training_pipeline
@@ -36,6 +37,7 @@ def _pipelines() -> Iterator[tuple[str, Any]]:
             yield family.monitoring_pipeline, monitoring_pipeline(family)
     yield PUBLISHING, publishing_pipeline
     yield WEEKLY, weekly_pipeline(families.find(TWIN))
+    yield COMPLETE, complete_pipeline(families.find(PROFIT), families.find(PAIRS))
 
 
 def write() -> list[Path]:

@@ -27,10 +27,12 @@ PLACED: Final = {
 }  # fmt: skip
 """What may stand in the platform part of a task. The backend itself drops capabilities and sets seccomp (2.16.1 on)."""
 
+JUDGES: Final = {"validate", "validate-each", "validate-twins"}
+REGISTRARS: Final = {"promote", "promote-each", "promote-twins"}
 READERS: Final = {
-    "qf-signing-key": {"validate", "validate-twins"},
-    "qf-verify-key": {"validate", "validate-twins", "observe", "promote", "promote-twins", "publish"},
-    "qf-mlflow-client": {"promote", "promote-twins"},
+    "qf-signing-key": JUDGES,
+    "qf-verify-key": {*JUDGES, *REGISTRARS, "observe", "publish"},
+    "qf-mlflow-client": REGISTRARS,
     "qf-feast": {"features", "features-with-forecasts", "score"},
     "qf-object-store": {"forecast", "ingest", "publish"},
     "qf-vendor": {"ingest"},

@@ -12,13 +12,14 @@ from components.core.clock import Clock, system_clock
 from components.core.code import code_digest
 from components.core.errors import ArtifactError, DataError, UsageError
 from components.core.family import Family
-from components.core.files import digest_of, sha256_of
+from components.core.files import canonical_json, digest_of, sha256_of
+from components.core.groups import groups_of, pairs_of, text_of
 from components.core.recipe import RecipeConfig
 from components.core.registry import Promotion, history, required
 from components.core.workspace import Workspace, slug
 from components.ingest import MAX_RESTATED
 from components.serving import MAX_AGE_DAYS
-from pipelines import TWIN, WEEKLY
+from pipelines import COMPLETE, PAIRS, PROFIT, TWIN, WEEKLY
 
 DATA_ENDINGS = (".parquet", ".csv")
 _WATCHED = {"train": 0.5, "validation": 0.05, "test": 0.45}
@@ -36,7 +37,14 @@ class Settings:
     max_age_days: float | None = None
     """Age from which a champion is not asked; 0 is no limit, None the default."""
     tickers: str = ""
-    """Of the weekly pipeline: stocks that get a twin, separated by commas; empty is all of the source."""
+    """Of the weekly pipeline: stocks that get a twin, separated by commas; empty is all of the source. Of the complete
+    one: stocks that the base model is fine-tuned for; empty is those of the pairs."""
+    pairs: str = ""
+    """Of the complete pipeline: its portfolios, as in ``pairs_of``."""
+    steps: int | None = None
+    """Steps of a training at most; None is what the recipe says."""
+    base_model: str = ""
+    """Folder of a base model to start from; empty starts anew."""
 
 
 @dataclass(frozen=True)
@@ -105,17 +113,24 @@ def watched(recipe: RecipeConfig) -> RecipeConfig:
 
 def _own(family: Family, pipeline: str, settings: Settings, champion: Promotion | None) -> dict[str, Any]:
     """Return the parameters that only this kind of pipeline has."""
-    if settings.tickers and pipeline != WEEKLY:
+    if settings.tickers and pipeline not in {WEEKLY, COMPLETE}:
         raise UsageError(f"{pipeline}: makes no twins. Leave --tickers out, or ask {WEEKLY}")
+    if settings.pairs and pipeline != COMPLETE:
+        raise UsageError(f"{pipeline}: makes no portfolios. Leave --pairs out, or ask {COMPLETE}")
+    if pipeline == COMPLETE:
+        return _portfolios(family, settings)
     if pipeline != family.scoring_pipeline and (settings.every_window or settings.max_age_days is not None):
         raise UsageError(f"{pipeline}: has no windows to score. Ask {family.scoring_pipeline}")
     if pipeline not in {family.scoring_pipeline, family.monitoring_pipeline}:
-        recipe = family.recipe(settings.recipe or family.default_recipe, tuple(settings.overrides))
+        recipe = family.recipe(settings.recipe or family.default_recipe, (*settings.overrides, *_shorthands(settings)))
         return {"recipe": recipe.canonical(), **({"tickers": settings.tickers} if pipeline == WEEKLY else {})}
     if not family.outputs:
         raise UsageError(f"{pipeline}: {family.pipeline} declares no outputs to score. Add them to its Family")
-    if settings.recipe or settings.overrides:
-        raise UsageError(f"{pipeline}: asks the champion, which has its recipe. Leave --recipe and --set out")
+    if settings.recipe or settings.overrides or _shorthands(settings):
+        raise UsageError(
+            f"{pipeline}: asks the champion, which has its recipe. Leave --recipe and --set out, --steps and "
+            "--base-model too"
+        )
     if pipeline == family.monitoring_pipeline:
         return {"recipe": watched(_recipe_of(family, champion)).canonical()}
     max_age_days = MAX_AGE_DAYS if settings.max_age_days is None else settings.max_age_days
@@ -129,6 +144,35 @@ def _recipe_of(family: Family, champion: Promotion | None) -> RecipeConfig:
     return family.config.parse(champion.load().manifest["config"], name=f"{champion.folder}: config")
 
 
+def _shorthands(settings: Settings) -> tuple[str, ...]:
+    """Return what steps and a base model mean in a recipe: fine-tuning is by passes, unless steps are asked for."""
+    words: list[str] = []
+    if settings.base_model:
+        folder = Path(settings.base_model).expanduser().resolve()
+        start = {"bundle": str(folder), "expect": bundles.load(folder).digest}
+        words.append(f"start={canonical_json(start)}")
+        words += [] if settings.steps else ["train.epochs=10"]
+    if settings.steps:
+        words.append(f"train.max_steps={settings.steps}")
+    return tuple(words)
+
+
+def _portfolios(family: Family, settings: Settings) -> dict[str, Any]:
+    """Return the parameters of the complete pipeline; overrides that begin with ``pairs.`` are of the portfolios."""
+    pairs, mark = pairs_of(settings.pairs), f"{PAIRS}."
+    theirs = tuple(word.removeprefix(mark) for word in settings.overrides if word.startswith(mark))
+    ours = tuple(word for word in settings.overrides if not word.startswith(mark)) + _shorthands(settings)
+    portfolios, name = families.find(PAIRS), settings.recipe or family.default_recipe
+    shipped = name if name in portfolios.recipes() else portfolios.default_recipe
+    stocks = settings.tickers or ",".join(dict.fromkeys(symbol for pair in pairs for symbol in pair))
+    return {
+        "recipe": family.recipe(name, ours).canonical(),
+        "pairs_recipe": portfolios.recipe(shipped, theirs).canonical(),
+        "pairs": text_of(groups_of(text_of(pairs)).values()),
+        "stocks": text_of(groups_of(stocks).values()),
+    }
+
+
 def _asked_of(pipeline: str) -> tuple[Family, str]:
     """Return the family of a pipeline, and its full name; '-' and '_' are the same.
 
@@ -137,6 +181,8 @@ def _asked_of(pipeline: str) -> tuple[Family, str]:
     """
     if pipeline.replace("_", "-") == WEEKLY:
         return families.find(TWIN), WEEKLY
+    if pipeline.replace("_", "-") == COMPLETE:
+        return families.find(PROFIT), COMPLETE
     for ending in (families.SCORING, families.MONITORING):
         if pipeline.endswith(ending):
             family = families.find(pipeline.removesuffix(ending))

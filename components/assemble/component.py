@@ -24,6 +24,24 @@ def assemble(
 
 
 @step(image=CPU)
+def assemble_groups(
+    features: dsl.Input[dsl.Dataset],
+    family: str,
+    recipe: str,
+    groups: str,
+    part: str,
+    run_key: str,
+    root: str,
+    examples: dsl.Output[dsl.Dataset],
+):
+    """Join features point in time with labels, for each group of symbols by itself; time is cut once for all."""
+    from components.assemble.groups import assemble_groups
+
+    where = {"out": examples.path, "root": root, "run_key": run_key}
+    examples.metadata.update(assemble_groups(features.path, family, recipe, groups, part, **where))
+
+
+@step(image=CPU)
 def assemble_stocks(
     features: dsl.Input[dsl.Dataset],
     family: str,

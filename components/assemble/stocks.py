@@ -1,11 +1,12 @@
 """Examples of each stock by itself, under a name of its own: what a fleet of twins is trained and judged on."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 
 from components.assemble.examples import describe, examples_table, write_examples
@@ -13,6 +14,7 @@ from components.core import family as families
 from components.core.errors import DataError
 from components.core.family import Family
 from components.core.files import checked_symbol, digest_of, fresh_folder, write_json
+from components.core.recipe import RecipeConfig
 from components.core.run_context import open_run
 from components.core.workspace import of_stock
 
@@ -40,20 +42,37 @@ def assemble_stocks(
         if absent and len(absent) == len(set(wanted)):
             raise next(iter(absent.values()))
         chosen = sorted(set(wanted or there) & set(there))
-        digests: dict[str, str] = {}
         with fresh_folder(Path(out)) as folder:
-            for ticker in chosen:
-                (folder / ticker).mkdir()
-                rows = examples[examples["symbol"] == ticker].reset_index(drop=True)
-                named = {**source, "dataset": of_stock(source["dataset"], ticker)}
-                manifest = describe(rows, member, config, named)
-                digests[ticker] = write_examples(folder / ticker, rows, manifest, Path(features))["digest"]
+            groups = {ticker: (ticker,) for ticker in chosen}
+            digests = write_groups(
+                folder, groups, examples, source, member=member, config=config, features=Path(features)
+            )
             told = {"stocks": digests, "left_out": {ticker: str(error) for ticker, error in absent.items()}}
             write_json(folder / STOCKS, {**told, "dataset": source["dataset"]})
         num_rows = int(examples["symbol"].isin(chosen).sum())
         facts = {"digest": digest_of(digests), "rows": num_rows, "service": member.feature_service}
         run.record(**facts, **told, columns=len(member.reads(config)), num_symbols=len(chosen))
         return facts
+
+
+def write_groups(
+    folder: Path,
+    groups: Mapping[str, Sequence[str]],
+    examples: pd.DataFrame,
+    source: dict[str, Any],
+    *,
+    member: Family,
+    config: RecipeConfig,
+    features: Path,
+) -> dict[str, str]:
+    """Write the examples of each group of symbols to the folder of its name, and return their digests."""
+    digests: dict[str, str] = {}
+    for name, symbols in groups.items():
+        (folder / name).mkdir()
+        rows = examples[examples["symbol"].isin(symbols)].reset_index(drop=True)
+        manifest = describe(rows, member, config, {**source, "dataset": of_stock(source["dataset"], name)})
+        digests[name] = write_examples(folder / name, rows, manifest, features)["digest"]
+    return digests
 
 
 def lack(features: Path, member: Family, ticker: str) -> DataError:

@@ -18,6 +18,8 @@ Metric = Literal[
     "quantile_skill", "median_correlation", "hit_rate_lift", "quantile_calibration",
     # of an allocation
     "timing", "champion_sharpe",
+    # of a portfolio
+    "relative_sharpe",
     # of several
     "deflated_skill", "worst_regime", "planted_control", "export_parity", "placebo", "feature_causality",
     "answer_causality", "champion_log_loss", "champion_score_error", "champion_quantile_loss",
@@ -189,6 +191,22 @@ ALLOCATION_GATES = (
 A market that only drifts pays whoever holds it: ``net_sharpe`` alone would let that in, the timing does not. In the
 worst third of past volatility a correlation of -0.05 is given for noise. Over a year and a half the Sharpe ratios of
 two like models are about 0.5 apart by luck; 1 is given.
+"""
+
+
+PORTFOLIO_GATES = (
+    GateConfig(metric="relative_sharpe", bound=0.0),
+    GateConfig(metric="timing", bound=0.0),
+    GateConfig(metric="deflated_sharpe", bound=0.95),
+    GateConfig(metric="worst_regime", bound=-0.05, min_timestamps=20),
+    *_OF_ALL,
+    GateConfig(metric="champion_sharpe", bound=1.0, side="below"),
+    GateConfig(metric="timing", bound=0.0, zone="holdout", min_timestamps=30),
+)
+"""For families that split the whole capital: more, after costs, than all symbols bought in equal parts and held.
+
+Who is always invested earns what the market does, up or down, so money is asked for beside that book, split by split
+(paired); its ratio is the one that is deflated. A tilt that never moves has no timing, whichever symbol rose.
 """
 
 

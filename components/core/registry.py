@@ -107,6 +107,24 @@ def history(workspace: Workspace, family: str, dataset: str) -> ModelHistory:
     return ModelHistory(family, dataset, len(entries), tuple(promoted), tuple(standing))
 
 
+def standing_version(workspace: Workspace, bundle: Bundle) -> Promotion:
+    """Return the promotion of a bundle that no rollback has taken back, its signed verdict checked.
+
+    Raises:
+        PromotionRefusedError: If there is none, or the verdict is not the one that the ledger names.
+    """
+    family, dataset = str(bundle.manifest["family"]), str(bundle.manifest["data"].get("dataset", ""))
+    standing = history(workspace, family, dataset).standing if dataset else ()
+    found = next((item for item in reversed(standing) if item.bundle == bundle.digest), None)
+    if found is None:
+        raise PromotionRefusedError(
+            f"{bundle.folder}: bundle {bundle.digest[:12]} is no promoted version of {family} on "
+            f"{dataset or 'any data'}. Name the folder of one: qf champion {family.replace('_', '-')}"
+        )
+    found.verdict(workspace.verify_key)
+    return found
+
+
 def required(workspace: Workspace, family: str, dataset: str) -> Bundle:
     """Return the champion's bundle, which another family builds on, every file checked.
 

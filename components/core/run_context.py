@@ -72,6 +72,8 @@ class RunContext:
     stop: Stop = field(default_factory=Stop)
     progress: Callable[..., None] = _ignore
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("quantfoundry"))
+    part: str = ""
+    """Which of several trainings of the run this is: the folder, below the run's, of its curves."""
     enough: Callable[[], bool] = _never
     """Whether a training may end after the epoch that is over, with its best weights: a search says so of the poor."""
 

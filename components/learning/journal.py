@@ -12,8 +12,8 @@ class Journal:
 
     def __init__(self, run: RunContext, name: str, *, num_lines: int, first_step: int) -> None:
         self._clock = run.clock
-        self._spool = Spool(run.folder / SPOOL, training=name, position=num_lines)
-        self._events = Events(run.folder / "tensorboard", first_step=first_step)
+        self._spool = Spool(run.folder / run.part / SPOOL, training=name, position=num_lines)
+        self._events = Events(run.folder / "tensorboard" / run.part, first_step=first_step)
 
     def write_step(self, step: int, values: Mapping[str, float]) -> None:
         """Spool what one step measured."""

@@ -108,3 +108,15 @@ class AllocationPredictions:
     """The return from this close to the next that came, a fraction."""
     forward_return: Floats
     """Next open to the open after it, a fraction; NaN where unknown."""
+
+
+@dataclass(frozen=True)
+class PortfolioPredictions(AllocationPredictions):
+    """How should the whole capital be split between some symbols, until it is split anew?
+
+    One row per symbol and split; ``label`` and ``forward_return`` are from the open after it to the open after the
+    last bar that it holds for. No return is expected of a symbol: ``expected_return`` is 0.
+    """
+
+    hold_bars: int
+    """Bars from one split to the next."""

@@ -23,6 +23,21 @@ def promote(
 
 
 @step(image=CPU)
+def promote_each(
+    verdicts: dsl.Input[dsl.Artifact],
+    family: str,
+    part: str,
+    run_key: str,
+    root: str,
+    metrics: dsl.Output[dsl.Metrics],
+):
+    """Promote each of many models whose own verdict is a pass, under the name of its own market; record all."""
+    from components.promote.each import promote_each
+
+    metrics.metadata.update(promote_each(verdicts.path, family, part, root=root, run_key=run_key))
+
+
+@step(image=CPU)
 def promote_twins(
     verdicts: dsl.Input[dsl.Artifact],
     family: str,

@@ -62,8 +62,20 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def record(workspace: Workspace, bundle: Bundle, verdict: Verdict, folder: Path, *, dataset: str, run_key: str) -> str:
-    """Log one judged model, passed or not, and return the MLflow run; the same run and bundle are logged once."""
+def record(
+    workspace: Workspace,
+    bundle: Bundle,
+    verdict: Verdict,
+    folder: Path,
+    *,
+    dataset: str,
+    run_key: str,
+    part: str = "",
+) -> str:
+    """Log one judged model, passed or not, and return the MLflow run; the same run and bundle are logged once.
+
+    ``part`` is which of several trainings of the run it is of.
+    """
     from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 - takes two seconds
 
     store = client(workspace)
@@ -88,7 +100,7 @@ def record(workspace: Workspace, bundle: Bundle, verdict: Verdict, folder: Path,
     )
     store.log_artifacts(run.info.run_id, str(folder), "verdict")
     store.log_artifact(run.info.run_id, str(bundle.folder / "manifest.json"), MANIFEST)
-    replay(workspace.run(run_key) / SPOOL, store, run.info.run_id)
+    replay(workspace.run(run_key) / part / SPOOL, store, run.info.run_id)
     store.set_terminated(run.info.run_id)
     return str(run.info.run_id)
 

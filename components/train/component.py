@@ -41,6 +41,39 @@ def launch(
 
 
 @step(image=GPU)
+def fine_tune_stocks(
+    examples: dsl.Input[dsl.Dataset],
+    base: dsl.Input[dsl.Model],
+    family: str,
+    recipe: str,
+    run_key: str,
+    root: str,
+    bundles: dsl.Output[dsl.Model],
+):
+    """Train the base model on for each stock by itself; killed at any moment, the same run key resumes."""
+    from components.train.each import train_each
+
+    where = {"out": bundles.path, "root": root, "run_key": run_key}
+    bundles.metadata.update(train_each(examples.path, family, recipe, "stocks", base=base.path, **where))
+
+
+@step(image=GPU)
+def train_pairs(
+    examples: dsl.Input[dsl.Dataset],
+    family: str,
+    recipe: str,
+    run_key: str,
+    root: str,
+    bundles: dsl.Output[dsl.Model],
+):
+    """Fit all portfolios as one batch; killed at any moment, the same run key resumes."""
+    from components.train.each import train_each
+
+    where = {"out": bundles.path, "root": root, "run_key": run_key}
+    bundles.metadata.update(train_each(examples.path, family, recipe, "pairs", **where))
+
+
+@step(image=GPU)
 def fine_tune(
     examples: dsl.Input[dsl.Dataset],
     family: str,

@@ -95,14 +95,22 @@ class AllocationEvidence:
         return (
             f'<h2>Evidence</h2><div class="grid"><div>{equity_figure(self.book, self.baseline)}</div>'
             f"<div>{rolling_figure(self.book, bars_per_year=self.bars_per_year)}{training_figure(findings)}</div></div>"
-            f"<h2>Weights and returns on the test zone</h2>{weights_table(self.zone, findings)}"
+            f"{self.held(findings)}"
             f"<h2>Costs and turnover on the test zone</h2>"
             f"{trading_table(findings, how='By weights, filled at the next open')}"
             f"<h2>Gain by month on the test zone</h2>{months_table(self.book)}"
             f"<h2>Published bands</h2>{bands_table(found)}"
-            f"{loss_profit_section(self.zone, self.book, findings)}"
+            f"{self.errors(findings)}"
             f"{regime_section(findings, self.regimes, of='Past volatility', skill='Timing')}"
         )
+
+    def held(self, findings: Findings) -> str:
+        """Return what was held of the symbols."""
+        return f"<h2>Weights and returns on the test zone</h2>{weights_table(self.zone, findings)}"
+
+    def errors(self, findings: Findings) -> str:
+        """Return how the error of the expected return goes with the money."""
+        return loss_profit_section(self.zone, self.book, findings)
 
 
 def weights_table(zone: AllocationZone, findings: Findings) -> str:

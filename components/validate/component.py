@@ -54,6 +54,27 @@ def observe(
 
 
 @step(image=JUDGE)
+def validate_each(
+    bundles: dsl.Input[dsl.Model],
+    examples: dsl.Input[dsl.Dataset],
+    family: str,
+    recipe: str,
+    part: str,
+    run_key: str,
+    root: str,
+    verdicts: dsl.Output[dsl.Artifact],
+    report: dsl.Output[dsl.HTML],
+    metrics: dsl.Output[dsl.Metrics],
+):
+    """Judge each of many models on the test zone of its own examples; give each a signed verdict, one report of all."""
+    from components.validate.each import validate_each
+
+    names = {"family": family, "recipe": recipe, "part": part, "root": root, "run_key": run_key}
+    facts = validate_each(bundles.path, examples.path, out=verdicts.path, report=report.path, **names)
+    metrics.metadata.update(facts["metrics"])
+
+
+@step(image=JUDGE)
 def validate_twins(
     shard_0: dsl.Input[dsl.Model],
     shard_1: dsl.Input[dsl.Model],

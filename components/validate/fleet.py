@@ -18,6 +18,7 @@ from components.core.judge import JudgeConfig
 from components.market.predictions import (
     AllocationPredictions,
     ClassPredictions,
+    PortfolioPredictions,
     Predictions,
     QuantilePredictions,
     ScorePredictions,
@@ -54,6 +55,7 @@ MAIN: Mapping[type, Main] = {
     ScorePredictions: Main(scores.error_skill, 0.01),
     QuantilePredictions: Main(lambda zone, _: quantiles.correlation(zone), 0.0),
     AllocationPredictions: Main(lambda zone, _: allocations.timing(zone), 0.0),
+    PortfolioPredictions: Main(lambda zone, _: allocations.timing(zone), 0.0),
 }
 """AUC above chance; 1 % less loss than what was known without a model; of quantiles, where prices go, because how far
 they go can be known to a part in pure noise; of allocations, more than the same exposure held."""

@@ -103,6 +103,11 @@ class Hearing:
         return self.kind.zone(self.tested)
 
     @property
+    def decisions_per_year(self) -> float:
+        """Decision times in a year of the examples."""
+        return float(self.manifest["bars_per_year"]) / self.zone.bars_per_decision
+
+    @property
     def past_zone(self) -> Rows[Any] | None:
         """The training zone, if peers learn from it."""
         return self.kind.zone(self.past) if self.past else None
@@ -110,7 +115,7 @@ class Hearing:
     @cached_property
     def returns(self) -> bytes | None:
         """The file of what trading earned at each decision time of the test zone, where anything is traded."""
-        return file_of(self.zone, self.config, bars_per_year=float(self.manifest["bars_per_year"]))
+        return file_of(self.zone, self.config, bars_per_year=self.decisions_per_year)
 
     @cached_property
     def trials(self) -> tuple[Trial, ...]:

@@ -95,9 +95,7 @@ def weigh(
         bundle=bundle, examples=examples, run=run, config=config, family=family, champion=champion, threads=threads
     )
     results = _ask(hearing, standing)
-    evidence = hearing.kind.evidence(
-        hearing.zone, hearing.past_zone, config, bars_per_year=float(hearing.manifest["bars_per_year"])
-    )
+    evidence = hearing.kind.evidence(hearing.zone, hearing.past_zone, config, bars_per_year=hearing.decisions_per_year)
     metrics, worth = evidence.metrics(TEST), None
     if not hearing.zone.defect() and isinstance(hearing.parity, Measured):
         worth = attribute(bundle, examples, zone=TEST, seed=config.seed, threads=threads)
@@ -117,7 +115,7 @@ def weigh(
 def _ask(hearing: Hearing, standing: Standing | None) -> tuple[GateResult, ...]:
     """Return the answers of the gates about the test zone, and then of those about the holdout."""
     bundle, config, manifest = hearing.bundle, hearing.config, hearing.manifest
-    bars_per_year = float(manifest["bars_per_year"])
+    bars_per_year = hearing.decisions_per_year
     scores = tuple(trial.score for trial in hearing.trials if trial.score is not None)
     results = evaluate(
         hearing.tested, config, bars_per_year=bars_per_year, champion=hearing.rival_says, past=hearing.past,

@@ -10,6 +10,7 @@ from components.core.judge import GateConfig, JudgeConfig
 from components.market.predictions import (
     AllocationPredictions,
     ClassPredictions,
+    PortfolioPredictions,
     Predictions,
     QuantilePredictions,
     ScorePredictions,
@@ -21,6 +22,8 @@ from components.validate import (
     classes,
     direction_page,
     directions,
+    portfolio_page,
+    portfolios,
     quantile_page,
     quantiles,
     score_page,
@@ -28,7 +31,7 @@ from components.validate import (
 )
 from components.validate.case import Questions
 from components.validate.sections import Evidence
-from components.validate.zone import AllocationZone, ClassZone, Rows, ScoreZone, Zone
+from components.validate.zone import AllocationZone, ClassZone, PortfolioZone, Rows, ScoreZone, Zone
 
 Table = Predictions | ClassPredictions | ScorePredictions | QuantilePredictions | AllocationPredictions
 
@@ -103,6 +106,15 @@ KINDS: dict[type, Kind] = {
         block_length=allocations.block_length,
         trial_score=allocations.trial_score,
         evidence=allocation_page.AllocationEvidence.of,
+        learns=False,
+    ),
+    PortfolioPredictions: Kind(
+        zone=PortfolioZone,
+        nothing=PortfolioPredictions((), _CODES, _TIMES, _NONE, _NONE, _NONE, _NONE, _NONE, hold_bars=1),
+        questions=portfolios.QUESTIONS,
+        block_length=portfolios.block_length,
+        trial_score=portfolios.trial_score,
+        evidence=portfolio_page.PortfolioEvidence.of,
         learns=False,
     ),
 }

@@ -165,7 +165,12 @@ def net_sharpe(zone: Zone, costs: CostConfig, *, bars_per_year: float) -> Quanti
 
 def sharpe_of(book: Book, *, bars_per_year: float) -> Quantity:
     """Return the annualised Sharpe ratio of a book with one row per decision time; undefined if nothing varies."""
-    net = book.net
+    note = f"total return {book.net.sum():+.1%} after costs of {book.cost:.2%} a side"
+    return sharpe_of_gains(book.net, note, bars_per_year=bars_per_year)
+
+
+def sharpe_of_gains(net: Array, note: str, *, bars_per_year: float) -> Quantity:
+    """Return the annualised Sharpe ratio of gains, one for each decision time; undefined if nothing varies."""
     centre, num = float(net.mean()), net.size
     away = net - centre
     scale = math.sqrt(bars_per_year * (num - 1) / num) if np.ptp(net) > 0 else math.nan
@@ -175,7 +180,7 @@ def sharpe_of(book: Book, *, bars_per_year: float) -> Quantity:
         variance: Array = weights @ (away * away) / num - mean * mean
         return scale * (centre + mean) / np.sqrt(variance)
 
-    return Quantity(sharpe, f"total return {net.sum():+.1%} after costs of {book.cost:.2%} a side")
+    return Quantity(sharpe, note)
 
 
 def timing_gain(zone: Zone, costs: CostConfig, *, bars_per_year: float) -> Quantity:

@@ -19,6 +19,7 @@ FORMS: dict[str, str] = {
     "auc": ".3f",
     "log_loss_skill": "+.2%",
     "net_sharpe": "+.2f",
+    "relative_sharpe": "+.2f",
     "timing_gain": "+.2%",
     "class_log_loss_skill": "+.2%",
     "class_accuracy_lift": "+.3f",

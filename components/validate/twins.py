@@ -28,12 +28,15 @@ from components.validate.judge import Standing, judge
 from components.validate.published import REPORT
 
 THREADS: Final = 1
+ASKED: Final = "the rank correlation of forecast and move"
 DISCOVERY: Final = GateConfig(metric="fleet_discovery", bound=LEVEL, side="below")
 """Of all twins that stand out, one in twenty at most may be without skill."""
 BUNDLE, JUDGED, FLEET = "bundle", "judged", "fleet.json"
 """Folders of each twin: its bundle, its verdict with what lies beside it; and the file about all of them."""
+Columns = Sequence[tuple[str, str, str]]
+"""Of a page about many models: title, name of the number, form."""
 
-_COLUMNS: Final = (
+_COLUMNS: Final[Columns] = (
     ("p", "p_value", ".3g"), ("adjusted", "adjusted", ".3g"), ("MAE", "mae", ".4f"), ("hit rate", "hit_rate", ".3f"),
     ("regime accuracy", "regime_accuracy", ".3f"), ("put/call extremes", "pcr_extreme_accuracy", ".3f"),
     ("gamma zones", "gamma_zone_accuracy", ".3f"), ("saved of foundation", "ab_foundation_saved", "+.2%"),
@@ -85,7 +88,7 @@ def validate_twins(
         write_json(folder / FLEET, {"twins": told, "outcomes": counts, "level": LEVEL})
         for target in (Path(report), run.folder / REPORT):
             with atomic_file(target) as file:
-                file.write(fleet_page(member.title, told, counts).encode())
+                file.write(fleet_page(member.title, told, counts, columns=_COLUMNS, asked=ASKED).encode())
         run.record(outcomes=counts, twins=told, folder=str(folder))
         return {"metrics": {**means_of(told), **{f"num_{name.replace(' ', '_')}": n for name, n in counts.items()}}}
 
@@ -178,16 +181,22 @@ def means_of(told: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     return {f"mean_{name}": sum(each) / len(each) for name, each in values.items()}
 
 
-def fleet_page(title: str, told: Mapping[str, Mapping[str, Any]], counts: Mapping[str, int]) -> str:
-    """Return the page about all twins: what was measured of each on its test zone, and what was decided."""
-    head = ("twin", "verdict", "why", *(name for name, _, _ in _COLUMNS))
+def fleet_page(
+    title: str, told: Mapping[str, Mapping[str, Any]], counts: Mapping[str, int], *, columns: Columns, asked: str
+) -> str:
+    """Return the page about many models: what was measured of each on its test zone, and what was decided.
+
+    ``asked`` is the number that the p-values are of, in words. Columns that no model has a number for are left out.
+    """
+    columns = [column for column in columns if any(column[1] in one for one in told.values())]
+    head = ("model", "verdict", "why", *(name for name, _, _ in columns))
     rows = [
-        (ticker, str(twin["outcome"]), str(twin["reason"]), *(text(twin.get(key), form) for _, key, form in _COLUMNS))
+        (ticker, str(twin["outcome"]), str(twin["reason"]), *(text(twin.get(key), form) for _, key, form in columns))
         for ticker, twin in sorted(told.items())
     ]
     said = ", ".join(f"{number} {name}" for name, number in counts.items())
     aside = (
-        f"<h1>{title}</h1><p>{len(told)} twins: {said}. A p-value is that of the rank correlation of forecast and "
-        f"move; adjusted, it must be at most {LEVEL:g} (Benjamini and Yekutieli).</p>"
+        f"<h1>{title}</h1><p>{len(told)} models: {said}. A p-value is that of {asked}; "
+        f"adjusted, it must be at most {LEVEL:g} (Benjamini and Yekutieli).</p>"
     )
-    return page(title, aside + table(head, rows, numbers=len(_COLUMNS)))
+    return page(title, aside + table(head, rows, numbers=len(columns)))

@@ -14,6 +14,7 @@ from components.core.judge import JudgeConfig
 from components.market.predictions import (
     AllocationPredictions,
     ClassPredictions,
+    PortfolioPredictions,
     Predictions,
     QuantilePredictions,
     ScorePredictions,
@@ -82,6 +83,11 @@ class Rows(ABC, Generic[Table]):
             f"The zone has {self.num_times} decision times ({self.num_rows} rows); "
             f"at least {config.min_timestamps} times are needed."
         )
+
+    @property
+    def bars_per_decision(self) -> int:
+        """Bars from one decision time to the next."""
+        return 1
 
     @property
     def question(self) -> object:
@@ -219,6 +225,28 @@ class AllocationZone(Rows[AllocationPredictions]):
         for name, returns in (("expected", table.expected_return), ("that came", table.label)):
             yield ~np.isfinite(returns), f"returns {name} are not finite numbers"
         yield _impossible(table.forward_return), "forward returns are infinite or lose more than everything"
+
+
+@dataclass(frozen=True)
+class PortfolioZone(AllocationZone):
+    """How the capital is split between some symbols."""
+
+    predictions: PortfolioPredictions
+
+    @property
+    def bars_per_decision(self) -> int:
+        """Bars that one split holds for."""
+        return self.predictions.hold_bars
+
+    @property
+    def question(self) -> object:
+        """How long a split holds for."""
+        return self.predictions.hold_bars
+
+    def defects(self) -> Iterable[tuple[npt.ArrayLike, str]]:
+        """Return what ``Rows.defects`` does."""
+        yield from super().defects()
+        yield self.predictions.hold_bars < 1, "horizon is not at least 1 bar"
 
 
 def _impossible(returns: Array) -> Flags:

@@ -18,7 +18,7 @@ from components.core.workspace import SIGNING_KEY, VERIFY_KEY
 from components.market.vendor import TOKEN_FILE
 from components.wiring import CLEAN_UP_S, CPU, GPU, SHARED_MEMORY, SMALL
 from feature_repo.place import REDIS, REGISTRY
-from pipelines import COMPILED, WEEKLY
+from pipelines import COMPILED, COMPLETE, PAIRS, PROFIT, TWIN, WEEKLY
 from pipelines.head import FORECASTER
 from pipelines.lint import hazards
 from pipelines.plan import Prices, plan
@@ -72,19 +72,18 @@ def steps() -> list[tuple[str, str]]:
 
 
 def plain(name: str) -> str:
-    """Return a step's kind: the twins' steps see what the others of their kind see, and a shard is numbered."""
-    kinds = {
-        "assemble-stocks": "assemble", "features-with-forecasts": "features", "validate-twins": "validate",
-        "promote-twins": "promote",
-    }  # fmt: skip
-    name = re.sub(r"-\d+$", "", name)
-    return kinds.get(name, "train" if name == "fine-tune" else name)
+    """Return a step's kind: those of many models see what the others of their kind see, and a shard is numbered."""
+    name = re.sub(r"-(\d+|stocks|pairs|groups|each|twins|with-forecasts)$", "", re.sub(r"-\d+$", "", name))
+    return "train" if name == "fine-tune" else name
 
 
 def wanted(pipeline: str, name: str) -> Resources:
     if name == "forecast":
         return FORECASTER
-    return families.find("twin" if pipeline == WEEKLY else pipeline).resources if plain(name) == "train" else SMALL
+    if plain(name) != "train":
+        return SMALL
+    owners = {WEEKLY: TWIN, COMPLETE: PAIRS if name.startswith("train-pairs") else PROFIT}
+    return families.find(owners.get(pipeline, pipeline)).resources
 
 
 @pytest.mark.parametrize(("pipeline", "name"), steps())

@@ -159,6 +159,9 @@ class ProfitConfig(RecipeConfig):
     train: TrainConfig = TrainConfig()
     """Optimisation."""
 
+    finetune_epochs: PositiveInt = 10
+    """Passes of each stock's fine-tuning where many are made of one base model."""
+
     start: StartConfig | None = None
     """The base model whose weights a fine-tuning starts from; null starts anew."""
 

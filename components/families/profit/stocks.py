@@ -25,7 +25,7 @@ from components.families.profit.train import train
 from components.learning.examples import MANIFEST, read_examples
 from components.market.examples_manifest import TABLE, examples_digest
 
-FINETUNE_EPOCHS: Final = 10
+FINETUNE_EPOCHS: Final = ProfitConfig().finetune_epochs
 
 
 def examples_of(examples: Path, symbols: Sequence[str], out: Path) -> Path:
