@@ -1,0 +1,187 @@
+"""Settings of the agents family. Importing this loads no torch, pandas or numpy."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from components.core.config import Config
+from components.core.judge import ALLOCATION_GATES, GateConfig, JudgeConfig
+from components.core.recipe import RecipeConfig
+from components.families.agents.algorithms import PPOConfig, RainbowConfig, SACConfig, TD3Config
+from components.learning.settings import StoppingConfig
+
+AgentName = Literal["ppo", "sac", "td3", "rainbow_dqn"]
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class RewardConfig(Config):
+    """Weights of the parts of a reward; ``components/trading/market_environment.py`` has the formula."""
+
+    sharpe: NonNegativeFloat = 0.4
+    """Of what a step adds to the Sharpe ratio."""
+
+    total_return: NonNegativeFloat = 0.3
+    """Of what it earns after costs."""
+
+    drawdown: NonNegativeFloat = 0.3
+    """Taken off for how much deeper below the highest equity it leads."""
+
+    transaction: NonNegativeFloat = 0.1
+    """Taken off for what its trade costs, beyond what the return has paid."""
+
+    memory: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.98
+    """Part of the Sharpe ratio's moments that is kept from step to step; 0.98 looks back about 50 bars."""
+
+    @model_validator(mode="after")
+    def _something_is_rewarded(self) -> Self:
+        if self.sharpe + self.total_return == 0:
+            raise ValueError("reward.sharpe and reward.total_return are both 0, so nothing is worth a trade")
+        return self
+
+
+class EnvironmentConfig(Config):
+    """The account that an agent trades with."""
+
+    initial_balance: PositiveFloat = 100_000.0
+    """Money at the start of an episode; a position is a share of it."""
+
+    transaction_cost: Share = 0.001
+    """Fee, a fraction of what is bought or sold."""
+
+    slippage: Share = 0.0005
+    """How much worse than the open an order is filled, a fraction of it."""
+
+    episode_bars: Annotated[int, Field(ge=2)] = 252
+    """Bars after which an episode is cut off; it also ends where the history does."""
+
+    reward: RewardConfig = RewardConfig()
+    """What a step is worth."""
+
+
+class NetworkConfig(Config):
+    """Sizes of the networks, the same for policy and values."""
+
+    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (256, 256, 128)
+    """Widths of the layers, each followed by a ReLU."""
+
+    bars: PositiveInt = 1
+    """Newest bars of the window that are observed; 1 is the last alone, which already knows returns of the past."""
+
+    extractor: Literal["flat", "cnn_lstm"] = "flat"
+    """flat gives all observed bars to the first layer side by side; cnn_lstm reads them in order."""
+
+    filter_sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (3, 5)
+    """Of cnn_lstm: bars that each of the parallel convolutions looks at."""
+
+    channels: PositiveInt = 32
+    """Of cnn_lstm: width of all convolutions together."""
+
+    memory: PositiveInt = 64
+    """Of cnn_lstm: width of the LSTM."""
+
+    @model_validator(mode="after")
+    def _extractor_fits(self) -> Self:
+        if self.channels % len(self.filter_sizes):
+            raise ValueError(
+                f"network.channels must be divisible by the number of filter_sizes, was {self.channels} and "
+                f"{len(self.filter_sizes)}"
+            )
+        if self.extractor == "cnn_lstm" and self.bars == 1:
+            raise ValueError("network.bars must be > 1 for cnn_lstm, which reads bars in order; 30 is a good start")
+        return self
+
+
+class TrainConfig(Config):
+    """How long an agent learns, and how it is watched."""
+
+    batch: PositiveInt = 8
+    """Environments that step together, the rows of one tensor."""
+
+    max_steps: PositiveInt = 1_000_000
+    """Steps of all environments together, in whole evaluations; counts where ``epochs`` is null."""
+
+    evaluate_every_steps: PositiveInt = 10_000
+    """Steps between two evaluations, where the curves get their points."""
+
+    evaluation_episodes: PositiveInt = 10
+    """Episodes of the validation zone that an evaluation plays, without exploring, always the same."""
+
+    test_episodes: PositiveInt = 100
+    """Episodes of the validation zone that the finished agent plays; the judge alone asks the test zone."""
+
+    epochs: PositiveInt | None = None
+    """Evaluations, in the place of steps."""
+
+    lr: PositiveFloat | None = None
+    """Step size of Adam, in the place of the agent's own."""
+
+    stopping: StoppingConfig = StoppingConfig(metric="val_reward", mode="max", patience=100)
+    """When to stop; patience counts evaluations."""
+
+    checkpoint_every_rounds: PositiveInt = 50
+    """Rounds of experience between two checkpoints: what a killed run loses at most."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; auto takes the GPU if there is one."""
+
+    threads: PositiveInt = 1
+    """CPU threads; another number changes the last bits."""
+
+    pin_memory: bool = True
+    """Copy to the GPU from page-locked memory."""
+
+    @property
+    def num_evaluations(self) -> int:
+        """Evaluations at most."""
+        return self.epochs or -(-self.max_steps // self.evaluate_every_steps)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps at most, of all environments together."""
+        return self.num_evaluations * self.evaluate_every_steps
+
+
+class AgentsJudgeConfig(JudgeConfig):
+    """How a model is judged. The defaults are meant to be kept; the verdict records every change."""
+
+    gates: Annotated[tuple[GateConfig, ...], Field(min_length=1)] = ALLOCATION_GATES
+    """The questions; all must be answered with pass. Those about a champion are asked only if there is one."""
+
+
+class AgentsConfig(RecipeConfig):
+    """Everything that decides one training of an agent."""
+
+    agent: AgentName = "ppo"
+    """Who learns; the other agents' settings then do nothing."""
+
+    judge: AgentsJudgeConfig = AgentsJudgeConfig()  # pyright: ignore[reportIncompatibleVariableOverride] - it is frozen
+    """Gates of the verdict."""
+
+    environment: EnvironmentConfig = EnvironmentConfig()
+    """The account."""
+
+    network: NetworkConfig = NetworkConfig()
+    """Sizes."""
+
+    ppo: PPOConfig = PPOConfig()
+    """Proximal policy optimisation."""
+
+    sac: SACConfig = SACConfig()
+    """Soft actor-critic."""
+
+    td3: TD3Config = TD3Config()
+    """Twin delayed deep deterministic policy gradient."""
+
+    rainbow_dqn: RainbowConfig = RainbowConfig()
+    """Rainbow."""
+
+    train: TrainConfig = TrainConfig()
+    """Course of the training."""
+
+    @model_validator(mode="after")
+    def _bars_are_there(self) -> Self:
+        if self.network.bars > self.data.window:
+            raise ValueError(f"network.bars must be <= data.window, was {self.network.bars} of {self.data.window}")
+        if self.data.horizon != 1:
+            raise ValueError(f"data.horizon must be 1, the next bar, was {self.data.horizon}")
+        return self
