@@ -2,60 +2,16 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from components.core.config import Config
 from components.core.judge import ALLOCATION_GATES, GateConfig, JudgeConfig
 from components.core.recipe import RecipeConfig
 from components.families.agents.algorithms import PPOConfig, RainbowConfig, SACConfig, TD3Config
 from components.learning.settings import StoppingConfig
+from components.trading.environment_settings import EnvironmentConfig
 
 AgentName = Literal["ppo", "sac", "td3", "rainbow_dqn"]
-Share = Annotated[float, Field(ge=0.0, lt=1.0)]
-
-
-class RewardConfig(Config):
-    """Weights of the parts of a reward; ``components/trading/market_environment.py`` has the formula."""
-
-    sharpe: NonNegativeFloat = 0.4
-    """Of what a step adds to the Sharpe ratio."""
-
-    total_return: NonNegativeFloat = 0.3
-    """Of what it earns after costs."""
-
-    drawdown: NonNegativeFloat = 0.3
-    """Taken off for how much deeper below the highest equity it leads."""
-
-    transaction: NonNegativeFloat = 0.1
-    """Taken off for what its trade costs, beyond what the return has paid."""
-
-    memory: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.98
-    """Part of the Sharpe ratio's moments that is kept from step to step; 0.98 looks back about 50 bars."""
-
-    @model_validator(mode="after")
-    def _something_is_rewarded(self) -> Self:
-        if self.sharpe + self.total_return == 0:
-            raise ValueError("reward.sharpe and reward.total_return are both 0, so nothing is worth a trade")
-        return self
-
-
-class EnvironmentConfig(Config):
-    """The account that an agent trades with."""
-
-    initial_balance: PositiveFloat = 100_000.0
-    """Money at the start of an episode; a position is a share of it."""
-
-    transaction_cost: Share = 0.001
-    """Fee, a fraction of what is bought or sold."""
-
-    slippage: Share = 0.0005
-    """How much worse than the open an order is filled, a fraction of it."""
-
-    episode_bars: Annotated[int, Field(ge=2)] = 252
-    """Bars after which an episode is cut off; it also ends where the history does."""
-
-    reward: RewardConfig = RewardConfig()
-    """What a step is worth."""
 
 
 class NetworkConfig(Config):
