@@ -1,0 +1,145 @@
+"""Soft actor-critic: as much reward as possible, from a policy that stays as random as it can afford.
+
+Source: Haarnoja et al. (2018), "Soft actor-critic algorithms and applications": two critics, no network of state
+values, and a temperature that keeps the policy's entropy at minus the number of actions.
+"""
+
+# pyright: reportUnknownMemberType=false
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from components.families.agents.algorithms import SACConfig
+from components.families.agents.config import NetworkConfig
+from components.families.agents.critic import TwinCritic, follow, frozen_copy
+from components.families.agents.experience import Experience
+from components.families.agents.networks import body
+from components.families.agents.replay import Batch
+from components.learning.checkpoint import Checkpoint, named, optimizer_tensors, restore_optimizer
+from components.trading.environment import Environments
+
+LOG_STD = (-20.0, 2.0)
+"""Bounds of the logarithm of a standard deviation."""
+
+
+class SquashedGaussian(nn.Module):
+    """A normal distribution of each number of an action, squashed into [-1, 1] by tanh."""
+
+    def __init__(self, config: NetworkConfig, *, observation_size: int, action_size: int) -> None:
+        super().__init__()
+        self.body = body(config, observation_size)
+        self.mean = nn.Linear(config.hidden[-1], action_size)
+        self.log_std = nn.Linear(config.hidden[-1], action_size)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return the actions in the middle of the distributions, (batch, action)."""
+        return torch.tanh(self.mean(self.body(observation)))
+
+    def sample(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Return actions (batch, action) drawn by standard normal ``noise``, and their log densities (batch,)."""
+        hidden = self.body(observation)
+        log_std = self.log_std(hidden).clamp(*LOG_STD)
+        free = self.mean(hidden) + log_std.exp() * noise
+        normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
+        shrunk = 2 * (math.log(2) - free - functional.softplus(-2 * free))  # log(1 - tanh(free) ** 2)
+        return torch.tanh(free), (normal - shrunk).sum(dim=1)
+
+
+class SAC:
+    """The agent of ``contract.py``; actions are numbers."""
+
+    def __init__(self, config: SACConfig, network: NetworkConfig, environments: Environments, *, seed: int) -> None:
+        """Start with new networks, drawn from torch's own random stream; ``seed`` is for all that comes after."""
+        self._config, self._action_size = config, environments.action_size
+        self._experience = Experience(config, environments, seed=seed)
+        device = self._experience.observation.device
+        sizes = {"observation_size": environments.observation_size, "action_size": environments.action_size}
+        self.policy = SquashedGaussian(network, **sizes).to(device)
+        self.critic = TwinCritic(network, **sizes).to(device)
+        self.target = frozen_copy(self.critic)
+        self.log_temperature = torch.zeros((), device=device, requires_grad=True)
+        self._optimizers = {
+            "policy": torch.optim.Adam(self.policy.parameters(), config.lr, fused=True),
+            "critic": torch.optim.Adam(self.critic.parameters(), config.lr, fused=True),
+            "temperature": torch.optim.Adam([self.log_temperature], config.lr, fused=True),
+        }
+
+    @property
+    def num_steps(self) -> int:
+        """Environment steps taken so far, over all rows."""
+        return self._experience.num_steps
+
+    def advance(self) -> dict[str, float]:
+        """Take a round of steps and learn from the replay; return the mean reward and the mean losses."""
+        reward, _ = self._experience.collect(self._explore)
+        replay, learned = self._experience.replay, list[Tensor]()
+        for _ in range(self._config.gradients_per_round):
+            slots = replay.draw(self._config.batch, generator=self._experience.generator)
+            learned.append(self.learn(replay.gather(slots, gamma=self._config.gamma)))
+        critic, policy, temperature = torch.stack(learned).mean(dim=0).tolist()
+        return {"reward": reward, "critic_loss": critic, "policy_loss": policy, "temperature": temperature}
+
+    def _explore(self, observation: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self.policy.sample(observation, self._noise(len(observation)))[0]
+
+    def _noise(self, num: int) -> Tensor:
+        return self._experience.normal(num, self._action_size)
+
+    def act(self, observation: Tensor) -> Tensor:
+        """Return the actions in the middle of the policy, (env, action)."""
+        with torch.no_grad():
+            return self.policy(observation)
+
+    def learn(self, batch: Batch) -> Tensor:
+        """Take one gradient of everything; return the losses of critic and policy, and the temperature, (3,)."""
+        action, log_density = self.policy.sample(batch.observation, self._noise(len(batch.reward)))
+        temperature = self.log_temperature.detach().exp()
+        too_random = log_density.detach().mean() - self._action_size  # below 0 if so: the entropy aimed at is -action
+        self._step("temperature", -self.log_temperature * too_random)
+        value = self.critic(batch.observation, batch.action)
+        critic_loss = 0.5 * (value - self.targets(batch, temperature)).square().mean(dim=1).sum()
+        self._step("critic", critic_loss)
+        best = self.critic(batch.observation, action).amin(dim=0)
+        policy_loss = (temperature * log_density - best).mean()
+        self._step("policy", policy_loss)
+        follow([self.target], [self.critic], tau=self._config.tau)
+        return torch.stack([critic_loss.detach(), policy_loss.detach(), temperature])
+
+    @torch.no_grad()
+    def targets(self, batch: Batch, temperature: Tensor) -> Tensor:
+        """Return what the critics should say, (batch,): reward, and the soft value of what follows."""
+        action, log_density = self.policy.sample(batch.following, self._noise(len(batch.reward)))
+        value = self.target(batch.following, action).amin(dim=0) - temperature * log_density
+        return batch.reward + batch.discount * value
+
+    def _step(self, name: str, loss: Tensor) -> None:
+        optimizer = self._optimizers[name]
+        optimizer.zero_grad()
+        loss.backward(inputs=optimizer.param_groups[0]["params"])  # the critic gets none of the policy's gradient
+        optimizer.step()
+
+    def state(self) -> dict[str, Tensor]:
+        """Return weights, optimizers, replay, random numbers and environments."""
+        tensors = {"log_temperature": self.log_temperature.detach()}
+        for name, module in self._modules():
+            tensors |= named(name, module.state_dict())
+        for name, optimizer in self._optimizers.items():
+            tensors |= named(f"optimizer.{name}", optimizer_tensors(optimizer))
+        return tensors | named("experience", self._experience.state())
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Go on from ``state``."""
+        parts = Checkpoint(state, values={})
+        for name, module in self._modules():
+            module.load_state_dict(parts.group(name))
+        with torch.no_grad():
+            self.log_temperature.copy_(state["log_temperature"])
+        for name, optimizer in self._optimizers.items():
+            restore_optimizer(optimizer, parts.group(f"optimizer.{name}"))
+        self._experience.load_state(parts.group("experience"))
+
+    def _modules(self) -> list[tuple[str, nn.Module]]:
+        return [("policy", self.policy), ("critic", self.critic), ("target", self.target)]
