@@ -6,7 +6,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from components.families.agents.algorithms import AgentConfig
+from components.core.config import Config
 from components.families.agents.config import AgentName, AgentsConfig
 from components.families.agents.contract import Agent
 from components.trading.environment import Environments
@@ -37,9 +37,9 @@ def _imported(place: tuple[str, str]) -> Any:
     return getattr(importlib.import_module(f"components.families.agents.{module}"), name)
 
 
-def settings_of(config: AgentsConfig) -> AgentConfig:
+def settings_of(config: AgentsConfig) -> Config:
     """Return the settings of the agent that a recipe asks for."""
-    settings: AgentConfig = getattr(config, config.agent)
+    settings: Config = getattr(config, config.agent)
     return settings if config.train.lr is None else settings.model_copy(update={"lr": config.train.lr})
 
 

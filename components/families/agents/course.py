@@ -4,9 +4,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import Any, Self
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Self
 
 from components.core.errors import InterruptedRunError
 from components.core.run_context import RunContext
@@ -16,6 +14,9 @@ from components.learning.checkpoint import Checkpoint, CheckpointStore, epoch_la
 from components.learning.faults import checked_loss
 from components.learning.journal import Journal
 from components.learning.stopping import Stopping, copied_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _REPORT_EVERY = timedelta(seconds=0.25)
 
@@ -48,7 +49,9 @@ class Position:
 class Course:
     """One training, from its start or from its newest checkpoint."""
 
-    def __init__(self, agent: Agent, config: TrainConfig, store: CheckpointStore, run: RunContext, *, name: str) -> None:
+    def __init__(
+        self, agent: Agent, config: TrainConfig, store: CheckpointStore, run: RunContext, *, name: str
+    ) -> None:
         """Go on from the newest checkpoint in ``store``, if there is one; ``name`` is the key of the training."""
         self.agent, self.position = agent, Position()
         self.best_weights: dict[str, Tensor] = {}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from components.core.bundle import Bundle
 from components.core.errors import ArtifactError
+from components.core.files import read_json
 from components.core.recipe import HOLDOUT
 from components.families.agents.choice import DISCRETE, make_policy
 from components.families.agents.config import AgentsConfig
@@ -19,7 +20,6 @@ from components.families.agents.model import AgentNetwork, Reader
 from components.learning.batches import Windows, to_device
 from components.learning.bundles import FACTS, load_weights, require_same_columns
 from components.learning.examples import read_examples
-from components.core.files import read_json
 from components.learning.prices import close_returns
 from components.learning.reproducible import choose_device, reproducible
 from components.learning.zones import raw_windows
