@@ -1,8 +1,8 @@
 """Settings of the four agents. Importing this loads no torch, pandas or numpy."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from components.core.config import Config
 
@@ -65,6 +65,15 @@ class OffPolicyConfig(Config):
     gradients_per_round: PositiveInt = 8
     """Gradients that a round takes."""
 
+    @model_validator(mode="after")
+    def _start_is_remembered(self) -> Self:
+        if self.learning_starts > self.buffer:
+            raise ValueError(
+                f"learning_starts must be <= buffer, was {self.learning_starts} of {self.buffer}: steps at random "
+                "that are forgotten before the first gradient teach nothing"
+            )
+        return self
+
 
 class SACConfig(OffPolicyConfig):
     """Soft actor-critic with a tuned temperature, Haarnoja et al. (2018)."""
@@ -104,6 +113,9 @@ class RainbowConfig(OffPolicyConfig):
     lr: PositiveFloat = 6.25e-5
     """Step size of Adam."""
 
+    batch: PositiveInt = 32  # pyright: ignore[reportIncompatibleVariableOverride] - it is frozen
+    """Steps per gradient."""
+
     n_step: PositiveInt = 3
     """Rewards that are summed before the value network is trusted."""
 
@@ -117,7 +129,7 @@ class RainbowConfig(OffPolicyConfig):
     """The lowest of them."""
 
     v_max: float = 10.0
-    """The highest of them."""
+    """The highest of them; a return beyond either counts as the nearest."""
 
     priority_exponent: Share = 0.5
     """How much a step's error counts when steps are drawn; 0 draws evenly."""
@@ -127,3 +139,9 @@ class RainbowConfig(OffPolicyConfig):
 
     noisy_sigma: PositiveFloat = 0.5
     """Noise of the noisy layers at the start."""
+
+    @model_validator(mode="after")
+    def _returns_have_room(self) -> Self:
+        if self.v_min >= self.v_max:
+            raise ValueError(f"v_min must be < v_max, was {self.v_min} and {self.v_max}")
+        return self

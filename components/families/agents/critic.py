@@ -5,6 +5,7 @@ Source: Fujimoto et al. (2018), "Addressing function approximation error in acto
 
 # pyright: reportUnknownMemberType=false
 import copy
+import itertools
 import math
 from collections.abc import Iterable
 from typing import TypeVar
@@ -41,7 +42,7 @@ class TwinCritic(nn.Module):
         self.reader, width = extractor(config, observation_size)
         widths = (width + action_size, *config.hidden)
         parts: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in itertools.pairwise(widths):
             parts += [TwinLinear(before, after), nn.ReLU()]
         self.layers = nn.Sequential(*parts, TwinLinear(widths[-1], 1))
 

@@ -1,24 +1,25 @@
 """How an agent that learns from a replay goes through its environments: at random first, then as it chooses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from components.families.agents.algorithms import OffPolicyConfig
 from components.families.agents.replay import Replay
-from components.learning.checkpoint import Checkpoint, named
+from components.learning.checkpoint import Checkpoint, named, optimizer_tensors, restore_optimizer
 from components.trading.environment import Environments
 
 
 class Experience:
     """The environments of one agent, its replay, and the random numbers of both."""
 
-    def __init__(self, config: OffPolicyConfig, environments: Environments, *, seed: int) -> None:
-        self._config, self._environments = config, environments
+    def __init__(
+        self, environments: Environments, config: OffPolicyConfig, *, generator: torch.Generator, device: torch.device
+    ) -> None:
+        self._config, self._environments, self.generator = config, environments, generator
+        self.replay = Replay(config.buffer, environments, device=device)
         self.observation = environments.reset()
-        self.generator = torch.Generator(self.observation.device).manual_seed(seed)
-        self.replay = Replay(config.buffer, environments, device=self.observation.device)
         self.num_steps = 0
 
     def collect(self, choose: Callable[[Tensor], Tensor]) -> tuple[float, Tensor]:
@@ -65,6 +66,31 @@ class Experience:
         self.observation = state["observation"].to(self.observation.device)
         self.generator.set_state(state["random"].cpu())
         self.num_steps = int(state["num_steps"])
-        parts = Checkpoint(state, values={})
-        self.replay.load_state(parts.group("replay"))
-        self._environments.load_state(parts.group("environments"))
+        group = Checkpoint(state, {}).group
+        self.replay.load_state(group("replay"))
+        self._environments.load_state(group("environments"))
+
+
+def training_tensors(
+    modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
+) -> dict[str, Tensor]:
+    """Return the weights and the optimizers' states, by name."""
+    tensors: dict[str, Tensor] = {}
+    for name, module in modules.items():
+        tensors |= named(name, module.state_dict())
+    for name, optimizer in optimizers.items():
+        tensors |= named(f"optimizer.{name}", optimizer_tensors(optimizer))
+    return tensors
+
+
+def restore_training(
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    tensors: Mapping[str, Tensor],
+) -> None:
+    """Set what ``training_tensors`` returned."""
+    group = Checkpoint(tensors, {}).group
+    for name, module in modules.items():
+        module.load_state_dict(group(name))
+    for name, optimizer in optimizers.items():
+        restore_optimizer(optimizer, group(f"optimizer.{name}"))

@@ -14,10 +14,10 @@ from torch.nn import functional
 from components.families.agents.algorithms import SACConfig
 from components.families.agents.config import NetworkConfig
 from components.families.agents.critic import TwinCritic, follow, frozen_copy
-from components.families.agents.experience import Experience
+from components.families.agents.experience import Experience, restore_training, training_tensors
 from components.families.agents.networks import body
 from components.families.agents.replay import Batch
-from components.learning.checkpoint import Checkpoint, named, optimizer_tensors, restore_optimizer
+from components.learning.checkpoint import Checkpoint, named
 from components.trading.environment import Environments
 
 LOG_STD = (-20.0, 2.0)
@@ -48,32 +48,38 @@ class SquashedGaussian(nn.Module):
 
 
 class SAC:
-    """The agent of ``contract.py``; actions are numbers."""
+    """A policy, two critics and a temperature that learn from a replay of what environments of their own gave."""
 
-    def __init__(self, config: SACConfig, network: NetworkConfig, environments: Environments, *, seed: int) -> None:
-        """Start with new networks, drawn from torch's own random stream; ``seed`` is for all that comes after."""
+    def __init__(
+        self,
+        environments: Environments,
+        config: SACConfig,
+        network: NetworkConfig,
+        *,
+        generator: torch.Generator,
+        device: torch.device,
+        total_steps: int,
+    ) -> None:
+        """Start untrained. ``generator``, on ``device``, draws actions and batches; ``total_steps`` changes nothing."""
+        self.num_steps = 0
         self._config, self._action_size = config, environments.action_size
-        self._experience = Experience(config, environments, seed=seed)
-        device = self._experience.observation.device
+        self._experience = Experience(environments, config, generator=generator, device=device)
         sizes = {"observation_size": environments.observation_size, "action_size": environments.action_size}
         self.policy = SquashedGaussian(network, **sizes).to(device)
         self.critic = TwinCritic(network, **sizes).to(device)
         self.target = frozen_copy(self.critic)
         self.log_temperature = torch.zeros((), device=device, requires_grad=True)
+        self._modules = {"policy": self.policy, "critic": self.critic, "target": self.target}
         self._optimizers = {
             "policy": torch.optim.Adam(self.policy.parameters(), config.lr, fused=True),
             "critic": torch.optim.Adam(self.critic.parameters(), config.lr, fused=True),
             "temperature": torch.optim.Adam([self.log_temperature], config.lr, fused=True),
         }
 
-    @property
-    def num_steps(self) -> int:
-        """Environment steps taken so far, over all rows."""
-        return self._experience.num_steps
-
     def advance(self) -> dict[str, float]:
         """Take a round of steps and learn from the replay; return the mean reward and the mean losses."""
         reward, _ = self._experience.collect(self._explore)
+        self.num_steps = self._experience.num_steps
         replay, learned = self._experience.replay, list[Tensor]()
         for _ in range(self._config.gradients_per_round):
             slots = replay.draw(self._config.batch, generator=self._experience.generator)
@@ -98,13 +104,13 @@ class SAC:
         action, log_density = self.policy.sample(batch.observation, self._noise(len(batch.reward)))
         temperature = self.log_temperature.detach().exp()
         too_random = log_density.detach().mean() - self._action_size  # below 0 if so: the entropy aimed at is -action
-        self._step("temperature", -self.log_temperature * too_random)
+        self._descend("temperature", -self.log_temperature * too_random)
         value = self.critic(batch.observation, batch.action)
         critic_loss = 0.5 * (value - self.targets(batch, temperature)).square().mean(dim=1).sum()
-        self._step("critic", critic_loss)
+        self._descend("critic", critic_loss)
         best = self.critic(batch.observation, action).amin(dim=0)
         policy_loss = (temperature * log_density - best).mean()
-        self._step("policy", policy_loss)
+        self._descend("policy", policy_loss)
         follow([self.target], [self.critic], tau=self._config.tau)
         return torch.stack([critic_loss.detach(), policy_loss.detach(), temperature])
 
@@ -115,7 +121,7 @@ class SAC:
         value = self.target(batch.following, action).amin(dim=0) - temperature * log_density
         return batch.reward + batch.discount * value
 
-    def _step(self, name: str, loss: Tensor) -> None:
+    def _descend(self, name: str, loss: Tensor) -> None:
         optimizer = self._optimizers[name]
         optimizer.zero_grad()
         loss.backward(inputs=optimizer.param_groups[0]["params"])  # the critic gets none of the policy's gradient
@@ -123,23 +129,16 @@ class SAC:
 
     def state(self) -> dict[str, Tensor]:
         """Return weights, optimizers, replay, random numbers and environments."""
-        tensors = {"log_temperature": self.log_temperature.detach()}
-        for name, module in self._modules():
-            tensors |= named(name, module.state_dict())
-        for name, optimizer in self._optimizers.items():
-            tensors |= named(f"optimizer.{name}", optimizer_tensors(optimizer))
-        return tensors | named("experience", self._experience.state())
+        return {
+            "log_temperature": self.log_temperature.detach(),
+            **training_tensors(self._modules, self._optimizers),
+            **named("experience", self._experience.state()),
+        }
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Go on from ``state``."""
-        parts = Checkpoint(state, values={})
-        for name, module in self._modules():
-            module.load_state_dict(parts.group(name))
+        """Go on from ``state``; what follows has the same bits as if it had never stopped."""
         with torch.no_grad():
             self.log_temperature.copy_(state["log_temperature"])
-        for name, optimizer in self._optimizers.items():
-            restore_optimizer(optimizer, parts.group(f"optimizer.{name}"))
-        self._experience.load_state(parts.group("experience"))
-
-    def _modules(self) -> list[tuple[str, nn.Module]]:
-        return [("policy", self.policy), ("critic", self.critic), ("target", self.target)]
+        restore_training(self._modules, self._optimizers, state)
+        self._experience.load_state(Checkpoint(state, {}).group("experience"))
+        self.num_steps = self._experience.num_steps
