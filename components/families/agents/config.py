@@ -54,7 +54,7 @@ class TrainConfig(Config):
     """Environments that step together, the rows of one tensor."""
 
     max_steps: PositiveInt = 1_000_000
-    """Steps of all environments together, in whole evaluations; counts where ``epochs`` is null."""
+    """Steps of all environments together, in whole rounds; counts where ``epochs`` is null."""
 
     evaluate_every_steps: PositiveInt = 10_000
     """Steps between two evaluations, where the curves get their points."""
@@ -87,14 +87,9 @@ class TrainConfig(Config):
     """Copy to the GPU from page-locked memory."""
 
     @property
-    def num_evaluations(self) -> int:
-        """Evaluations at most."""
-        return self.epochs or -(-self.max_steps // self.evaluate_every_steps)
-
-    @property
     def total_steps(self) -> int:
         """Steps at most, of all environments together."""
-        return self.num_evaluations * self.evaluate_every_steps
+        return self.epochs * self.evaluate_every_steps if self.epochs else self.max_steps
 
 
 class AgentsJudgeConfig(JudgeConfig):

@@ -6,7 +6,10 @@ from torch import Tensor, nn
 
 
 class Agent(Protocol):
-    """An agent that learns in environments of its own."""
+    """An agent that learns in environments of its own.
+
+    Each is made as ``Name(environments, settings, network, generator=..., device=..., total_steps=...)``.
+    """
 
     policy: nn.Module
     """Observations (env, feature) in, the actions out that it holds best, without exploring: what is served.
