@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from components.core.config import Config
-from components.families.agents.config import AgentName, AgentsConfig
+from components.families.agents.config import AgentName, AgentsConfig, MemberName
 from components.families.agents.contract import Agent
 from components.trading.environment import Environments
 from components.trading.market_environment import POSITIONS
 
-AGENTS: dict[AgentName, tuple[str, str]] = {
+AGENTS: dict[MemberName, tuple[str, str]] = {
     "ppo": ("ppo", "PPO"),
     "sac": ("sac", "SAC"),
     "td3": ("td3", "TD3"),
@@ -20,7 +20,7 @@ AGENTS: dict[AgentName, tuple[str, str]] = {
 }
 """Module and class of each."""
 
-POLICIES: dict[AgentName, tuple[str, str]] = {
+POLICIES: dict[MemberName, tuple[str, str]] = {
     "ppo": ("ppo", "Policy"),
     "sac": ("sac", "SquashedGaussian"),
     "td3": ("td3", "Deterministic"),
