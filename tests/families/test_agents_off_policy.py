@@ -5,11 +5,10 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import stable_baselines3
 import torch
 from gym_rows import GymRows
 from safetensors.torch import load, save
-from stable_baselines3 import SAC as PeerSAC
-from stable_baselines3 import TD3 as PeerTD3
 from stable_baselines3.common.logger import Logger
 from torch import Tensor, nn
 
@@ -121,7 +120,7 @@ SIZES: dict[str, Any] = {
 
 @pytest.mark.promise("S4-68")
 def test_sac_learns_what_the_peer_learns_of_the_same_steps() -> None:
-    peer = PeerSAC("MlpPolicy", gymnasium.make(PENDULUM), policy_kwargs={"net_arch": [*HIDDEN]}, device="cpu")
+    peer = stable_baselines3.SAC("MlpPolicy", gymnasium.make(PENDULUM), policy_kwargs={"net_arch": [*HIDDEN]}, device="cpu")
     ours = SAC(config=SACConfig(batch=BATCH), generator=torch.Generator().manual_seed(3), **SIZES)
     copied(ours.policy, peer.actor)
     ours.critic.load_state_dict(twin_weights(peer.critic))
@@ -140,7 +139,7 @@ def test_sac_learns_what_the_peer_learns_of_the_same_steps() -> None:
 
 @pytest.mark.promise("S4-68")
 def test_td3_learns_what_the_peer_learns_of_the_same_steps() -> None:
-    peer = PeerTD3("MlpPolicy", gymnasium.make(PENDULUM), policy_kwargs={"net_arch": [*HIDDEN]}, device="cpu")
+    peer = stable_baselines3.TD3("MlpPolicy", gymnasium.make(PENDULUM), policy_kwargs={"net_arch": [*HIDDEN]}, device="cpu")
     ours = TD3(config=TD3Config(batch=BATCH), generator=torch.Generator().manual_seed(3), **SIZES)
     copied(ours.policy, peer.actor)
     copied(ours.policy_target, peer.actor_target)
