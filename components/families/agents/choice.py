@@ -26,7 +26,7 @@ POLICIES: dict[MemberName, tuple[str, str]] = {
     "ppo": ("ppo", "Policy"),
     "sac": ("sac", "SquashedGaussian"),
     "td3": ("td3", "Deterministic"),
-    "rainbow_dqn": ("return_network", "ReturnNetwork"),
+    "rainbow_dqn": ("noisy", "ReturnNetwork"),
 }
 """Module and class of what is served of each."""
 

@@ -64,7 +64,7 @@ class TrainConfig(Config):
     """Episodes of the validation zone that an evaluation plays, without exploring, always the same."""
 
     test_episodes: PositiveInt = 100
-    """Episodes of the validation zone that the finished agent plays; the judge alone asks the test zone."""
+    """Episodes that a finished agent plays: of the validation zone in training, of any zone with ``play_zone``."""
 
     epochs: PositiveInt | None = None
     """Evaluations, in the place of steps."""
@@ -72,7 +72,7 @@ class TrainConfig(Config):
     lr: PositiveFloat | None = None
     """Step size of Adam, in the place of the agent's own."""
 
-    stopping: StoppingConfig = StoppingConfig(metric="val_reward", mode="max", patience=100)
+    stopping: StoppingConfig = StoppingConfig(patience=100)
     """When to stop; patience counts evaluations."""
 
     checkpoint_every_rounds: PositiveInt = 50

@@ -15,6 +15,9 @@ OUTPUTS = (ALLOCATION,)
 _MAX_SCALED = 10.0
 """Deviations beyond which a feature says no more."""
 
+_ROUNDING = 1e-6
+"""A deviation of what only rounding moves; to scale by it would tell the graph from the network."""
+
 
 class Reader(nn.Module):
     """What an agent observes of a raw window: its newest bars without the symbol's scale, in training deviations."""
@@ -33,7 +36,7 @@ class Reader(nn.Module):
         rows = relative(windows)[:, -self.bars :].flatten(0, 1).double()
         std = rows.std(dim=0, correction=0)
         self.mean.copy_(rows.mean(dim=0))
-        self.std.copy_(torch.where(std > 0, std, 1.0))
+        self.std.copy_(torch.where(std > _ROUNDING, std, 1.0))
 
     def forward(self, windows: Tensor) -> Tensor:
         """Return observations (batch, bars x feature), the oldest bar first, of windows (batch, time, feature)."""
