@@ -116,11 +116,14 @@ def test_the_policy_chooses_the_action_that_the_target_values() -> None:
         for layer in learner.target.value:
             layer.weight_sigma.zero_()
             layer.bias_sigma.zero_()
-        learner.target.advantage[1].bias.normal_()  # they do not agree
+        better = torch.linspace(-3, 3, 11)
+        learner.policy.advantage[1].bias.view(2, 11)[1].add_(better)  # they do not agree
+        learner.target.advantage[1].bias.view(2, 11)[0].add_(better)
     batch = batch_of(9, 4)
     found = learner.targets(batch)
     chosen, valued = learner.policy(batch.following), learner.target.log_chances(batch.following, None).exp()
-    assert not torch.equal(chosen, learner.target(batch.following))
+    assert chosen.tolist() == [1] * 9
+    assert learner.target(batch.following).tolist() == [0] * 9
     for row in range(9):
         chances, support = valued[row, chosen[row]].tolist(), learner.policy.support.tolist()
         slow = slow_projection(chances, support, batch.reward[row].item(), batch.discount[row].item())
