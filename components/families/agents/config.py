@@ -11,7 +11,8 @@ from components.families.agents.algorithms import PPOConfig, RainbowConfig, SACC
 from components.learning.settings import StoppingConfig
 from components.trading.environment_settings import EnvironmentConfig
 
-AgentName = Literal["ppo", "sac", "td3", "rainbow_dqn"]
+MemberName = Literal["ppo", "sac", "td3", "rainbow_dqn"]
+AgentName = Literal[MemberName, "ensemble"]
 
 
 class NetworkConfig(Config):
@@ -92,6 +93,29 @@ class TrainConfig(Config):
         return self.epochs * self.evaluate_every_steps if self.epochs else self.max_steps
 
 
+class EnsembleConfig(Config):
+    """Several agents, trained one after the other, and how one position is made of theirs. ``switches.py`` has how."""
+
+    members: Annotated[tuple[MemberName, ...], Field(min_length=2)] = ("ppo", "sac", "td3", "rainbow_dqn")
+    """Who belongs to it; the settings of each are its own."""
+
+    rule: Literal["vote", "meta", "thompson"] = "vote"
+    """vote weighs members by Sharpe ratio, meta follows the one with the highest forecast of its next reward, thompson
+    holds each by the chance that its mean reward is the highest. All is learned from the validation zone."""
+
+    ridge: PositiveFloat = 1.0
+    """Of meta: how much its forecasts are shrunk towards each member's mean reward."""
+
+    memory: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Of thompson: what a reward counts one decision later; 1 never forgets."""
+
+    @model_validator(mode="after")
+    def _members_differ(self) -> Self:
+        if len(set(self.members)) < len(self.members):
+            raise ValueError(f"ensemble.members must differ, were {', '.join(self.members)}")
+        return self
+
+
 class AgentsJudgeConfig(JudgeConfig):
     """How a model is judged. The defaults are meant to be kept; the verdict records every change."""
 
@@ -125,6 +149,9 @@ class AgentsConfig(RecipeConfig):
 
     rainbow_dqn: RainbowConfig = RainbowConfig()
     """Rainbow."""
+
+    ensemble: EnsembleConfig = EnsembleConfig()
+    """Several of them together."""
 
     train: TrainConfig = TrainConfig()
     """Course of the training."""

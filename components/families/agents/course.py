@@ -51,9 +51,19 @@ class Course:
     """One training, from its start or from its newest checkpoint."""
 
     def __init__(
-        self, agent: Agent, config: TrainConfig, store: CheckpointStore, run: RunContext, *, name: str
+        self,
+        agent: Agent,
+        config: TrainConfig,
+        store: CheckpointStore,
+        run: RunContext,
+        *,
+        name: str,
+        part: str = "",
     ) -> None:
-        """Go on from the newest checkpoint in ``store``, if there is one; ``name`` is the key of the training."""
+        """Go on from the newest checkpoint in ``store``, if there is one.
+
+        ``name`` is the key of the training, ``part`` that of an agent among several of one run.
+        """
         self.agent, self.position = agent, Position()
         self.best_weights: dict[str, Tensor] = {}
         self._config, self._store, self._run = config, store, run
@@ -63,7 +73,8 @@ class Course:
             agent.load_state(checkpoint.group("agent"))
             self.best_weights = checkpoint.group("best")
             run.log.info("resumed after %d steps", agent.num_steps)
-        self._journal = Journal(run, name, num_lines=self.position.num_lines, first_step=agent.num_steps + 1)
+        first_step = agent.num_steps + 1
+        self._journal = Journal(run, name, num_lines=self.position.num_lines, first_step=first_step, part=part)
 
     def close(self) -> None:
         """Close the files of events and metrics."""

@@ -55,7 +55,7 @@ class Rainbow:
         device: torch.device,
         total_steps: int,
     ) -> None:
-        """Start untrained. ``generator``, on ``device``, draws noise and batches; no bias is left at ``total_steps``."""
+        """Start untrained. ``generator``, on ``device``, draws noise and batches; by ``total_steps`` no bias is left."""
         self.num_steps = 0
         self._config, self._total_steps = config, total_steps
         self._experience = Experience(environments, config, generator=generator, device=device)
