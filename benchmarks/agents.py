@@ -4,7 +4,7 @@ Three questions: how many steps of the environment, how many steps of PPO at equ
 as good. Both step accounts of the same bits: the peer's are the plain ones of ``TradingEnv``. Every policy is rated by
 the mean reward of the same episodes of other days. The peer gets the best of several settings, each of which is shown.
 
-    python benchmarks/agents.py [--seeds N] [--curves FILE.svg]
+    python benchmarks/agents.py [steps] [equal] [reward] [--seeds N] [--curves FILE.svg]
 """
 
 import measure
@@ -63,8 +63,8 @@ MARKET, OTHER_DAYS = market_of(1), market_of(2)
 
 
 def rating(act: Callable[[Tensor], Tensor]) -> float:
-    """Return the mean reward of a step over the same 64 episodes of other days."""
-    played = play(OTHER_DAYS, ACCOUNT, act, num_episodes=64, discrete=False)
+    """Return the mean reward of a step over the same 256 episodes of other days."""
+    played = play(OTHER_DAYS, EnvironmentConfig(episode_bars=60), act, num_episodes=256, discrete=False)
     return -metrics(played, bars_per_year=252.0)["loss"]
 
 
@@ -141,16 +141,15 @@ def step_environments() -> None:
 
 def equal_settings() -> None:
     """Print steps per CPU second of a whole round of PPO, acting and learning, both with the same settings."""
+    print("\nPPO at equal settings")
     for hidden in ((64, 64), (256, 256, 128)):
         for num_envs, n_steps, batch, n_epochs in ((8, 128, 64, 10), (8, 256, 256, 4), (64, 64, 1024, 4)):
             setting = Setting(num_envs, n_steps, batch, n_epochs, 3e-4, hidden)
-            mine, theirs = Ours(setting, 0), Peer(setting, 0)
-            steps = num_envs * n_steps
-            contenders = {
-                "ours": measure.Contender(mine.advance, steps),
-                "peer": measure.Contender(theirs.advance, steps),
-            }
-            measure.show(str(setting), measure.measure(contenders, rounds=ROUNDS), against={"ours": "peer"})
+            pairs, steps = {"ours": Ours(setting, 0), "peer": Peer(setting, 0)}, num_envs * n_steps
+            contenders = {name: measure.Contender(agent.advance, steps) for name, agent in pairs.items()}
+            found = measure.measure(contenders, rounds=ROUNDS)
+            speeds = ", ".join(f"{name} {result.cells_per_cpu_s:,.0f}" for name, result in found.items())
+            print(f"  {setting!s:48} steps/cpu-s: {speeds}   {measure.ratio(found['ours'], found['peer']):.2f}x")
 
 
 def curve(trained: Ours | Peer, *, goal: float) -> list[tuple[float, float]]:
@@ -206,15 +205,22 @@ def time_to_reward(num_seeds: int, file: Path | None) -> None:
         plt.savefig(file)
 
 
+QUESTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "steps": lambda _: step_environments(),
+    "equal": lambda _: equal_settings(),
+    "reward": lambda given: time_to_reward(given.seeds, given.curves),
+}
+
+
 def main() -> None:
     """Answer the three questions."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("questions", nargs="*", default=list(QUESTIONS), metavar="steps|equal|reward")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--curves", type=Path)
     given = parser.parse_args()
-    step_environments()
-    equal_settings()
-    time_to_reward(given.seeds, given.curves)
+    for question in given.questions:
+        QUESTIONS[question](given)
 
 
 if __name__ == "__main__":

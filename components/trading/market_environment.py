@@ -125,11 +125,13 @@ class MarketEnvironments:
         ends = torch.minimum(cells + self._config.episode_bars, self._market.last[cells]) - 1
         self._cell, self._end = torch.where(rows, cells, self._cell), torch.where(rows, ends, self._end)
         fresh = {"equity": 1.0, "peak": 1.0, "square": self._market.scale**2}
-        for name, values in self._account.items():
-            values.masked_fill_(rows, fresh.get(name, 0.0))
+        self._account = {name: values.masked_fill(rows, fresh.get(name, 0.0)) for name, values in self._account.items()}
 
     def step(self, action: Tensor) -> Step:
-        """Take the positions (env, 1) in [-1, 1], or those of the discrete actions (env,), and earn the next bar."""
+        """Take the positions (env, 1) in [-1, 1], or those of the discrete actions (env,), and earn the next bar.
+
+        The market does not heed our trades, so rewards have an exact gradient with respect to positions that want one.
+        """
         position = self._positions[action] if self.num_actions else action[:, 0].double().clamp(-1, 1)
         account, returns = self._account, self._market.returns.index_select(0, self._cell)
         over = self._cell == self._end

@@ -3,6 +3,7 @@
 Observations, rewards and ends have the bits of ``market_environment.py``, where the formulas stand.
 """
 
+# pyright: reportUnknownMemberType=false
 import math
 from typing import Any
 

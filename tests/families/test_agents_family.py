@@ -205,7 +205,9 @@ class StopAfter(Stop):
         return self.left <= 0
 
 
-@pytest.mark.parametrize("agent", sorted(AGENTS))
+@pytest.mark.parametrize(
+    "agent", ["ppo", *(pytest.param(name, marks=pytest.mark.slow) for name in AGENTS if name != "ppo")]
+)
 def test_stopped_again_and_again_a_training_ends_in_the_same_bits(
     trained: Trained, tmp_path: Path, make_run: Run, agent: str
 ) -> None:
@@ -227,6 +229,7 @@ def test_stopped_again_and_again_a_training_ends_in_the_same_bits(
     assert load(out).digest == whole.digest
 
 
+@pytest.mark.slow
 @pytest.mark.promise("S4-67")
 def test_an_agent_that_reads_bars_in_order_is_trained_and_served(
     trained: Trained, tmp_path: Path, make_run: Run

@@ -9,6 +9,7 @@ from torch import nn
 
 from components.families.agents.algorithms import PPOConfig
 from components.families.agents.config import NetworkConfig
+from components.families.agents.exact import ExactGradient
 from components.families.agents.networks import body
 from components.families.agents.ppo import PPO, Rollout, advantages
 from components.trading.environment_settings import EnvironmentConfig
@@ -174,6 +175,44 @@ def test_going_on_from_a_state_leads_to_the_same_bits(discrete: bool) -> None:
     assert [other.advance() for _ in range(2)] == after
     for name, tensor in agent.state().items():
         assert torch.equal(tensor, other.state()[name]), name
+
+
+def exact_in(market: Market, *, bars: int = 50) -> ExactGradient:
+    torch.manual_seed(0)
+    environments = MarketEnvironments(
+        market, EnvironmentConfig(episode_bars=bars), num_envs=64, generator=torch.Generator().manual_seed(1)
+    )
+    config = PPOConfig(learner="exact_gradient", n_steps=16, lr=0.01)
+    random = torch.Generator().manual_seed(2)
+    return ExactGradient(environments, config, SMALL, generator=random, device=CPU, total_steps=1)
+
+
+def test_the_gradient_through_the_environment_is_that_of_small_changes() -> None:
+    market, config = market_of(100, seed=9), EnvironmentConfig(episode_bars=7)
+
+    def total(positions: torch.Tensor) -> torch.Tensor:
+        rows = MarketEnvironments(market, config, num_envs=4, generator=torch.Generator().manual_seed(3))
+        return torch.stack([rows.step(action[:, None]).reward.double() for action in positions]).sum()
+
+    positions = torch.from_numpy(np.random.default_rng(4).uniform(-0.9, 0.9, (12, 4))).requires_grad_()
+    total(positions).backward()
+    with torch.no_grad():
+        for bar, row in ((0, 0), (5, 1), (6, 2), (11, 3)):
+            change = torch.zeros_like(positions)
+            change[bar, row] = 1e-3
+            slope = (total(positions + change) - total(positions - change)) / 2e-3
+            assert positions.grad[bar, row].item() == pytest.approx(slope.item(), rel=2e-2, abs=2e-3)
+
+
+def test_the_exact_gradient_learns_the_known_signal_and_goes_on_with_the_same_bits() -> None:
+    agent = exact_in(market_of(3000, seed=5))
+    first = agent.advance()["reward"]
+    kept = {name: tensor.clone() for name, tensor in agent.state().items()}
+    rewards = [agent.advance()["reward"] for _ in range(60)]
+    other = exact_in(market_of(3000, seed=5))
+    other.load_state(kept)
+    assert [other.advance()["reward"] for _ in range(3)] == rewards[:3]
+    assert np.mean(rewards[-10:]) > first + 0.15
 
 
 def test_an_action_is_as_likely_as_the_distribution_says() -> None:

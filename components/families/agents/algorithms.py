@@ -1,6 +1,6 @@
 """Settings of the four agents. Importing this loads no torch, pandas or numpy."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
@@ -12,6 +12,9 @@ Discount = Annotated[float, Field(gt=0.0, le=1.0)]
 
 class PPOConfig(Config):
     """Proximal policy optimisation, Schulman et al. (2017)."""
+
+    learner: Literal["sampled", "exact_gradient"] = "sampled"
+    """exact_gradient differentiates the rewards themselves; values, advantages, batches and passes then do nothing."""
 
     lr: PositiveFloat = 3e-4
     """Step size of Adam."""

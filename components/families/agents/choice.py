@@ -47,7 +47,8 @@ def settings_of(config: AgentsConfig) -> Config:
 
 def make_agent(config: AgentsConfig, environments: Environments, *, device: torch.device) -> Agent:
     """Return the untrained agent of a recipe, with networks from torch's own random stream."""
-    made = _imported(AGENTS[config.agent])(
+    exact = config.agent == "ppo" and config.ppo.learner == "exact_gradient"
+    made = _imported(("exact", "ExactGradient") if exact else AGENTS[config.agent])(
         environments,
         settings_of(config),
         config.network,

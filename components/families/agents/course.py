@@ -43,7 +43,8 @@ class Position:
     @classmethod
     def of(cls, values: dict[str, Any]) -> Self:
         """Return the position that ``dataclasses.asdict`` wrote down."""
-        return cls(**{**values, "stopping": Stopping(**values["stopping"])})
+        read: dict[str, Any] = {**values, "stopping": Stopping(**values["stopping"])}
+        return cls(**read)
 
 
 class Course:

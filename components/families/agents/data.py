@@ -1,6 +1,6 @@
 """From the examples to markets that an agent can trade in: one for each zone, observed through the same reader."""
 
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from dataclasses import dataclass
 
 import numpy as np

@@ -12,7 +12,7 @@ The advantages of a batch are brought to mean 0 and deviation 1. All environment
 values have networks of their own, with the orthogonal weights of the paper's own code at the start.
 """
 
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 import math
 from dataclasses import dataclass
 
@@ -194,7 +194,7 @@ class PPO:
     def collect(self) -> Rollout:
         """Act for ``n_steps`` in every environment and return what came of it."""
         environments, config = self._environments, self._config
-        seen, done, chances, rewards, ended, cut, finals = ([] for _ in range(7))
+        seen, done, chances, rewards, ended, cut, finals = (list[Tensor]() for _ in range(7))
         for _ in range(config.n_steps):
             scores = self.policy.scores(self._observation)
             action = self.policy.draw(scores, self._generator)

@@ -1,6 +1,6 @@
 """What a sealed agent holds of each symbol of a zone, and episodes of a zone for people to look at."""
 
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from pathlib import Path
 
 import numpy as np
