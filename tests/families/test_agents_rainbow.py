@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from gym_rows import small_agent
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_agents_off_policy import agent
 from torch import Tensor
 
 from components.families.agents.algorithms import RainbowConfig
@@ -107,7 +107,7 @@ def batch_of(num: int, num_features: int) -> Batch:
 
 @pytest.mark.promise("S4-68")
 def test_the_policy_chooses_the_action_that_the_target_values() -> None:
-    learner = agent("rainbow_dqn", num_atoms=11, v_min=0.0, v_max=5.0)
+    learner = small_agent("rainbow_dqn", num_atoms=11, v_min=0.0, v_max=5.0)
     assert isinstance(learner, Rainbow)
     with torch.no_grad():
         for layer in (*learner.policy.value, *learner.policy.advantage, *learner.target.advantage):
@@ -132,7 +132,7 @@ def test_the_policy_chooses_the_action_that_the_target_values() -> None:
 
 @pytest.mark.promise("S4-68")
 def test_the_loss_is_the_divergence_and_a_step_makes_it_smaller() -> None:
-    learner = agent("rainbow_dqn", num_atoms=11, v_min=0.0, v_max=5.0, lr=1e-2)
+    learner = small_agent("rainbow_dqn", num_atoms=11, v_min=0.0, v_max=5.0, lr=1e-2)
     assert isinstance(learner, Rainbow)
     batch = batch_of(16, 4)
     generator = learner._experience.generator
@@ -147,7 +147,7 @@ def test_the_loss_is_the_divergence_and_a_step_makes_it_smaller() -> None:
 
 
 def test_the_correction_of_the_draw_grows_to_its_whole_by_the_end() -> None:
-    learner = agent("rainbow_dqn", total_steps=80)
+    learner = small_agent("rainbow_dqn", total_steps=80)
     assert learner.weight_exponent == 0.4
     learner.advance()
     assert learner.num_steps == 56
@@ -158,7 +158,7 @@ def test_the_correction_of_the_draw_grows_to_its_whole_by_the_end() -> None:
 
 
 def test_the_target_is_a_copy_made_every_so_many_steps() -> None:
-    learner = agent("rainbow_dqn", target_every=80)
+    learner = small_agent("rainbow_dqn", target_every=80)
     assert isinstance(learner, Rainbow)
     learner.advance()
     same = [torch.equal(*pair) for pair in zip(learner.policy.parameters(), learner.target.parameters(), strict=True)]
