@@ -49,7 +49,7 @@ class MetaLearner:
         inverse = np.divide(1.0, std, out=np.zeros_like(std), where=std > 0)
         scaled = (context - mean) * inverse
         square = scaled.T @ scaled + ridge * len(scaled) * np.eye(scaled.shape[1])
-        slopes = inverse[:, None] * np.linalg.solve(square, scaled.T @ (rewards - rewards.mean(axis=0)))
+        slopes: Floats = inverse[:, None] * np.linalg.solve(square, scaled.T @ (rewards - rewards.mean(axis=0)))
         return cls(rewards.mean(axis=0) - mean @ slopes, slopes)
 
     def choose(self, context: Floats) -> Ints:
