@@ -74,7 +74,7 @@ class Task:
     gradients: int
 
 
-PENDULUM_TASK, CARTPOLE_TASK = Task("Pendulum-v1", -250.0, 4000, 8), Task("CartPole-v1", 195.0, 6000, 4)
+PENDULUM_TASK, CARTPOLE_TASK = Task("Pendulum-v1", -250.0, 3000, 8), Task("CartPole-v1", 195.0, 4000, 4)
 TASKS = {"sac": PENDULUM_TASK, "td3": PENDULUM_TASK, "rainbow_dqn": CARTPOLE_TASK}
 
 
