@@ -9,7 +9,15 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from torch import Tensor
 
+from components.families.agents.algorithms import RainbowConfig, SACConfig, TD3Config
+from components.families.agents.config import NetworkConfig
+from components.families.agents.contract import Agent
+from components.families.agents.rainbow import Rainbow
+from components.families.agents.sac import SAC
+from components.families.agents.td3 import TD3
 from components.trading.environment import Step
+
+PENDULUM = "Pendulum-v1"
 
 
 class GymRows:
@@ -80,3 +88,22 @@ def mean_score(agent: Any, name: str, *, episodes: int, seed: int) -> float:
         running &= ~(step.terminated | step.truncated)
         observation = step.observation
     return score.mean().item()
+
+
+def small_agent(name: str, *, seed: int = 0, total_steps: int = 400, **settings: Any) -> Agent:
+    """A small agent of ``name`` with two rows of its task."""
+    kinds = {
+        "sac": (SAC, SACConfig, PENDULUM),
+        "td3": (TD3, TD3Config, PENDULUM),
+        "rainbow_dqn": (Rainbow, RainbowConfig, "CartPole-v1"),
+    }
+    kind, config, task = kinds[name]
+    torch.manual_seed(seed)
+    return kind(
+        GymRows(task, num_envs=2, seed=seed),
+        config(**{"batch": 32, "buffer": 60, "learning_starts": 40, **settings}),
+        NetworkConfig(hidden=(16, 8)),
+        generator=torch.Generator().manual_seed(seed),
+        device=torch.device("cpu"),
+        total_steps=total_steps,
+    )

@@ -7,15 +7,13 @@ import numpy as np
 import pytest
 import stable_baselines3
 import torch
-from gym_rows import GymRows
+from gym_rows import PENDULUM, GymRows, small_agent
 from safetensors.torch import load, save
 from stable_baselines3.common.logger import Logger
 from torch import Tensor, nn
 
 from components.families.agents.algorithms import RainbowConfig, SACConfig, TD3Config
 from components.families.agents.config import NetworkConfig
-from components.families.agents.contract import Agent
-from components.families.agents.rainbow import Rainbow
 from components.families.agents.replay import Replay
 from components.families.agents.sac import SAC
 from components.families.agents.td3 import TD3
@@ -23,28 +21,8 @@ from components.trading.environment import Step
 
 CPU = torch.device("cpu")
 HIDDEN = (16, 8)
-NETWORK = NetworkConfig(hidden=HIDDEN)
-PENDULUM = "Pendulum-v1"
 BATCH, STEPS, GRADIENTS = 32, 60, 5
-
-
-def agent(name: str, *, seed: int = 0, total_steps: int = 400, **settings: Any) -> Agent:
-    """A small agent of ``name`` with two rows of its task."""
-    kinds = {
-        "sac": (SAC, SACConfig, PENDULUM),
-        "td3": (TD3, TD3Config, PENDULUM),
-        "rainbow_dqn": (Rainbow, RainbowConfig, "CartPole-v1"),
-    }
-    kind, config, task = kinds[name]
-    torch.manual_seed(seed)
-    return kind(
-        GymRows(task, num_envs=2, seed=seed),
-        config(**{"batch": BATCH, "buffer": 60, "learning_starts": 40, **settings}),
-        NETWORK,
-        generator=torch.Generator().manual_seed(seed),
-        device=CPU,
-        total_steps=total_steps,
-    )
+WIDTHS: dict[str, Any] = {"net_arch": [*HIDDEN]}
 
 
 def linears(module: nn.Module) -> list[nn.Linear]:
@@ -112,7 +90,7 @@ def peer_learns(peer: Any) -> None:
 
 SIZES: dict[str, Any] = {
     "environments": GymRows(PENDULUM, num_envs=1, seed=0),
-    "network": NETWORK,
+    "network": NetworkConfig(hidden=HIDDEN),
     "device": CPU,
     "total_steps": 1,
 }
@@ -166,7 +144,7 @@ def test_td3_learns_what_the_peer_learns_of_the_same_steps() -> None:
 
 @pytest.mark.parametrize("name", ["sac", "td3", "rainbow_dqn"])
 def test_an_agent_that_goes_on_from_its_bytes_is_the_one_that_never_stopped(name: str) -> None:
-    whole, again = agent(name), agent(name, seed=1)
+    whole, again = small_agent(name), small_agent(name, seed=1)
     for _ in range(3):  # the ring is full after the second round
         whole.advance()
     stopped = save({key: tensor.contiguous() for key, tensor in whole.state().items()})
@@ -185,7 +163,7 @@ def test_an_agent_that_goes_on_from_its_bytes_is_the_one_that_never_stopped(name
 
 @pytest.mark.parametrize("name", ["sac", "td3", "rainbow_dqn"])
 def test_before_learning_starts_steps_are_at_random_and_afterwards_a_round_has_its_size(name: str) -> None:
-    learner = agent(name, learning_starts=50, buffer=100)
+    learner = small_agent(name, learning_starts=50, buffer=100)
     before = {key: tensor.clone() for key, tensor in learner.policy.state_dict().items()}
     metrics = learner.advance()
     assert learner.num_steps == 50 + 2 * 8

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from gym_rows import small_agent
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_agents_off_policy import agent
 from torch import Tensor
 
 from components.families.agents.algorithms import RainbowConfig
@@ -107,7 +107,7 @@ def batch_of(num: int, num_features: int) -> Batch:
 
 @pytest.mark.promise("S4-68")
 def test_the_policy_chooses_the_action_that_the_target_values() -> None:
-    learner = agent("rainbow_dqn", num_atoms=11, v_min=0.0, v_max=5.0)
+    learner = small_agent("rainbow_dqn", num_atoms=11, v_min=0.0, v_max=5.0)
     assert isinstance(learner, Rainbow)
     with torch.no_grad():
         for layer in (*learner.policy.value, *learner.policy.advantage, *learner.target.advantage):
@@ -116,11 +116,14 @@ def test_the_policy_chooses_the_action_that_the_target_values() -> None:
         for layer in learner.target.value:
             layer.weight_sigma.zero_()
             layer.bias_sigma.zero_()
-        learner.target.advantage[1].bias.normal_()  # they do not agree
+        better = torch.linspace(-3, 3, 11)
+        learner.policy.advantage[1].bias.view(2, 11)[1].add_(better)  # they do not agree
+        learner.target.advantage[1].bias.view(2, 11)[0].add_(better)
     batch = batch_of(9, 4)
     found = learner.targets(batch)
     chosen, valued = learner.policy(batch.following), learner.target.log_chances(batch.following, None).exp()
-    assert not torch.equal(chosen, learner.target(batch.following))
+    assert chosen.tolist() == [1] * 9
+    assert learner.target(batch.following).tolist() == [0] * 9
     for row in range(9):
         chances, support = valued[row, chosen[row]].tolist(), learner.policy.support.tolist()
         slow = slow_projection(chances, support, batch.reward[row].item(), batch.discount[row].item())
@@ -129,7 +132,7 @@ def test_the_policy_chooses_the_action_that_the_target_values() -> None:
 
 @pytest.mark.promise("S4-68")
 def test_the_loss_is_the_divergence_and_a_step_makes_it_smaller() -> None:
-    learner = agent("rainbow_dqn", num_atoms=11, v_min=0.0, v_max=5.0, lr=1e-2)
+    learner = small_agent("rainbow_dqn", num_atoms=11, v_min=0.0, v_max=5.0, lr=1e-2)
     assert isinstance(learner, Rainbow)
     batch = batch_of(16, 4)
     generator = learner._experience.generator
@@ -144,7 +147,7 @@ def test_the_loss_is_the_divergence_and_a_step_makes_it_smaller() -> None:
 
 
 def test_the_correction_of_the_draw_grows_to_its_whole_by_the_end() -> None:
-    learner = agent("rainbow_dqn", total_steps=80)
+    learner = small_agent("rainbow_dqn", total_steps=80)
     assert learner.weight_exponent == 0.4
     learner.advance()
     assert learner.num_steps == 56
@@ -155,7 +158,7 @@ def test_the_correction_of_the_draw_grows_to_its_whole_by_the_end() -> None:
 
 
 def test_the_target_is_a_copy_made_every_so_many_steps() -> None:
-    learner = agent("rainbow_dqn", target_every=80)
+    learner = small_agent("rainbow_dqn", target_every=80)
     assert isinstance(learner, Rainbow)
     learner.advance()
     same = [torch.equal(*pair) for pair in zip(learner.policy.parameters(), learner.target.parameters(), strict=True)]
