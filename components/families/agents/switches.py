@@ -4,6 +4,7 @@ Everything is learned from the validation zone, where each agent traded alone: `
 net returns there. The market ignores our trades, so all members' rewards are known, not only those of the one followed.
 """
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 from dataclasses import dataclass
 from typing import Self
 
@@ -49,7 +50,7 @@ class MetaLearner:
         inverse = np.divide(1.0, std, out=np.zeros_like(std), where=std > 0)
         scaled = (context - mean) * inverse
         square = scaled.T @ scaled + ridge * len(scaled) * np.eye(scaled.shape[1])
-        slopes: Floats = inverse[:, None] * np.linalg.solve(square, scaled.T @ (rewards - rewards.mean(axis=0)))
+        slopes = inverse[:, None] * np.linalg.solve(square, scaled.T @ (rewards - rewards.mean(axis=0)))
         return cls(rewards.mean(axis=0) - mean @ slopes, slopes)
 
     def choose(self, context: Floats) -> Ints:
