@@ -91,6 +91,12 @@ def test_chances_and_weights_are_those_of_the_closed_form() -> None:
     assert priorities.chances(torch.tensor([4])).item() == pytest.approx(4 / 14, rel=1e-5)
 
 
+def test_an_error_that_rounding_has_put_below_0_keeps_its_step_among_those_drawn() -> None:
+    priorities = Priorities(2, exponent=0.5, device=CPU)
+    priorities.update(torch.arange(2), torch.tensor([-3e-6, 4e-6]))
+    assert priorities.chances(torch.arange(2)).tolist() == pytest.approx([2 / (2 + 5**0.5), 5**0.5 / (2 + 5**0.5)])
+
+
 def test_with_the_exponent_0_errors_do_not_count() -> None:
     priorities = Priorities(6, exponent=0.0, device=CPU)
     priorities.enter(torch.arange(6))

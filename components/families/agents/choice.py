@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from components.core.config import Config
-from components.families.agents.config import AgentName, AgentsConfig, MemberName
+from components.families.agents.config import AgentName, AgentsConfig
 from components.families.agents.contract import Agent
 from components.families.agents.ensemble import Ensemble
 from components.trading.environment import Environments
 from components.trading.market_environment import POSITIONS
 
-AGENTS: dict[MemberName, tuple[str, str]] = {
+AGENTS: dict[AgentName, tuple[str, str]] = {
     "ppo": ("ppo", "PPO"),
     "sac": ("sac", "SAC"),
     "td3": ("td3", "TD3"),
@@ -22,7 +22,7 @@ AGENTS: dict[MemberName, tuple[str, str]] = {
 }
 """Module and class of each."""
 
-POLICIES: dict[MemberName, tuple[str, str]] = {
+POLICIES: dict[AgentName, tuple[str, str]] = {
     "ppo": ("ppo", "Policy"),
     "sac": ("sac", "SquashedGaussian"),
     "td3": ("td3", "Deterministic"),

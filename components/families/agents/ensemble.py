@@ -64,7 +64,7 @@ class Ensemble(nn.Module):
         ``cost`` is that of a unit of turnover; ``seed`` is of Thompson's draws.
         """
         with torch.no_grad():
-            held = torch.cat([self.each(part) for part in market.observations.split(BATCH)])
+            held = torch.cat([self.each(part) for part in torch.split(market.observations, BATCH)])
         decides = (torch.arange(len(market.last), device=market.last.device) != market.last).cpu().numpy()
         rewards = net_of_each(held.double().cpu().numpy(), market, cost=cost)[decides]
         context = torch.cat([market.observations, held], dim=1).double().cpu().numpy()[decides]

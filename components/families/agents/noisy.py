@@ -7,7 +7,8 @@ reinforcement learning", for one distribution of returns per action.
 
 # pyright: reportUnknownMemberType=false
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -76,7 +77,8 @@ class ReturnNetwork(nn.Module):
 
     def draw(self, num_rows: int, generator: torch.Generator) -> list[Noise]:
         """Return noise for all noisy layers, for each of ``num_rows`` its own."""
-        return [layer.draw(num_rows, generator) for layer in (*self.value, *self.advantage)]
+        noisy = cast("Iterable[NoisyLinear]", (*self.value, *self.advantage))
+        return [layer.draw(num_rows, generator) for layer in noisy]
 
     def log_chances(self, observation: Tensor, noise: Sequence[Noise] | None) -> Tensor:
         """Return the log chances of the returns in ``support``, (batch, action, atom)."""

@@ -55,7 +55,7 @@ class Rainbow:
         device: torch.device,
         total_steps: int,
     ) -> None:
-        """Start untrained. ``generator``, on ``device``, draws noise and batches; by ``total_steps`` no bias is left."""
+        """Start untrained. ``generator``, on ``device``, draws noise and batches; ``total_steps`` end the bias."""
         self.num_steps = 0
         self._config, self._total_steps = config, total_steps
         self._experience = Experience(environments, config, generator=generator, device=device)

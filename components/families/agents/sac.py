@@ -6,6 +6,7 @@ values, and a temperature that keeps the policy's entropy at minus the number of
 
 # pyright: reportUnknownMemberType=false
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -84,8 +85,8 @@ class SAC:
         for _ in range(self._config.gradients_per_round):
             slots = replay.draw(self._config.batch, generator=self._experience.generator)
             learned.append(self.learn(replay.gather(slots, gamma=self._config.gamma)))
-        critic, policy, temperature = torch.stack(learned).mean(dim=0).tolist()
-        return {"reward": reward, "critic_loss": critic, "policy_loss": policy, "temperature": temperature}
+        means = cast("list[float]", torch.stack(learned).mean(dim=0).tolist())
+        return {"reward": reward, **dict(zip(("critic_loss", "policy_loss", "temperature"), means, strict=True))}
 
     def _explore(self, observation: Tensor) -> Tensor:
         with torch.no_grad():

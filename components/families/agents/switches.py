@@ -4,6 +4,7 @@ Everything is learned from the validation zone, where each agent traded alone: `
 net returns there. The market ignores our trades, so all members' rewards are known, not only those of the one followed.
 """
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 from dataclasses import dataclass
 from typing import Self
 
