@@ -185,9 +185,9 @@ def first_at(points: list[tuple[float, float]], goal: float) -> float:
     return next((spent for spent, reward in points if reward >= goal), float("inf"))
 
 
-OURS = (Setting(128, 16, 512, 4, 3e-3),)
+OURS = (Setting(128, 16, 512, 4, 3e-3), Setting(256, 8, 512, 4, 5e-3))
 EXACT = (Setting(256, 32, 8192, 1, 1e-2),)
-PEERS = (Setting(32, 64, 512, 4, 3e-3), Setting(8, 256, 256, 4, 3e-3))
+PEERS = (Setting(32, 64, 512, 4, 3e-3), Setting(64, 32, 512, 4, 5e-3), Setting(8, 256, 256, 4, 3e-3))
 
 
 def time_to_reward(num_seeds: int, file: Path | None) -> None:
