@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 import yaml
@@ -43,12 +44,20 @@ def show(pipeline: str, recipe: str | None, overrides: tuple[str, ...], output: 
 
 @config.command("import")
 @click.argument("pipeline")
-@click.argument("file")
-def import_(pipeline: str, file: str) -> None:
-    """Print the recipe that FILE means, a YAML with the keys of the system that PIPELINE was published as."""
+@click.argument("files", nargs=-1, required=True)
+def import_(pipeline: str, files: tuple[str, ...]) -> None:
+    """Print the recipe that FILES mean together, YAML with the keys of the system that PIPELINE was published as."""
     family = families.find(pipeline)
     if "published" not in family.modules():
         raise UsageError(f"{family.pipeline}: has no published keys of its own; write a recipe, see qf config show")
-    values = family.module("published").recipe_of(load_file(Path(file)), name=file)
-    recipe = json.loads(family.config.parse(values, name=file).canonical())
+    values: dict[str, Any] = {}
+    for file in files:
+        found = load_file(Path(file))
+        if twice := sorted(values.keys() & found.keys()):
+            raise UsageError(f"{file}: {twice[0]} stands in an earlier file, too; keep one of the two")
+        values |= found
+    name = " and ".join(files)
+    recipe = json.loads(
+        family.config.parse(family.module("published").recipe_of(values, name=name), name=name).canonical()
+    )
     click.echo(yaml.safe_dump(recipe, sort_keys=True), nl=False)

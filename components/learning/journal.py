@@ -8,16 +8,20 @@ from components.learning.spool import SPOOL, Spool
 
 
 class Journal:
-    """The files of one training; ``name`` is its key among those of the run."""
+    """The files of one training; ``name`` is its key among those of the run.
 
-    def __init__(self, run: RunContext, name: str, *, num_lines: int, first_step: int) -> None:
-        self._clock = run.clock
+    A ``part`` of a run that trains several models has curves of its own, named after it.
+    """
+
+    def __init__(self, run: RunContext, name: str, *, num_lines: int, first_step: int, part: str = "") -> None:
+        self._clock, self._prefix = run.clock, f"{part}/" if part else ""
         self._spool = Spool(run.folder / run.part / SPOOL, training=name, position=num_lines)
-        self._events = Events(run.folder / "tensorboard" / run.part, first_step=first_step)
+        self._events = Events(run.folder / "tensorboard" / run.part / part, first_step=first_step)
 
     def write_step(self, step: int, values: Mapping[str, float]) -> None:
         """Spool what one step measured."""
-        self._spool.append(step, values, time_ms=int(self._clock().timestamp() * 1000))
+        named = {f"{self._prefix}{name}": value for name, value in values.items()}
+        self._spool.append(step, named, time_ms=int(self._clock().timestamp() * 1000))
 
     def write_epoch(self, epoch: int, values: Mapping[str, float]) -> None:
         """Record what one epoch measured, by tag, in both files."""

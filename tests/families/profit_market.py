@@ -1,5 +1,6 @@
 """A small market for the profit family: one slow column says how the next bar moves."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,15 @@ def columns(num_symbols: int, num_times: int, seed: int) -> dict[str, npt.NDArra
 
 
 def write(
-    folder: Path, *, num_symbols: int = 5, num_times: int = 160, seed: int = 3, forecast_source: str = "statistical",
-    names: tuple[str, ...] = COLUMNS,
-) -> Path:  # fmt: skip
-    """Write an examples folder the way the assemble step does, with the features ``names``."""
+    folder: Path,
+    *,
+    num_symbols: int = 5,
+    num_times: int = 160,
+    seed: int = 3,
+    forecast_source: str = "statistical",
+    inputs: Sequence[str] = COLUMNS,
+) -> Path:
+    """Write an examples folder the way the assemble step does; ``inputs`` are the features of a family."""
     zone = np.empty(num_times, dtype=object)
     for name, rows in chronological(num_times, ZONES).items():
         zone[rows] = name
@@ -68,7 +74,7 @@ def write(
         {
             "symbol": np.repeat([f"S{number}" for number in range(num_symbols)], num_times),
             "timestamp": pa.array(np.tile(times, num_symbols), type=pa.timestamp("us", "UTC")),
-            **{name: values[name].ravel() for name in (*names, "label", "forward_return")},
+            **{name: values[name].ravel() for name in (*inputs, "label", "forward_return")},
             "zone": pa.array(np.tile(zone, num_symbols)),
         }
     )
@@ -76,7 +82,7 @@ def write(
     pq.write_table(table, folder / "examples.parquet")
     zones = {name: {"first": f"{times[zone == name][0]}+00:00", "rows": 1} for name in ZONES}
     manifest: dict[str, Any] = {
-        "columns": list(names), "symbols": [f"S{number}" for number in range(num_symbols)], "dataset": "made-up",
+        "columns": list(inputs), "symbols": [f"S{number}" for number in range(num_symbols)], "dataset": "made-up",
         "source": "test", "bars_per_year": 252.0, "zones": zones, "horizon": 1,
         "forecast_source": forecast_source,
         "files": {"examples.parquet": sha256_of(folder / "examples.parquet")},

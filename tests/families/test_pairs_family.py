@@ -110,7 +110,7 @@ def test_the_price_of_risk_is_that_of_the_variance() -> None:
 
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return profit_market.write(tmp_path_factory.mktemp("pairs") / "examples", num_times=400, names=FEATURES)
+    return profit_market.write(tmp_path_factory.mktemp("pairs") / "examples", num_times=400, inputs=FEATURES)
 
 
 @pytest.mark.promise("S2-28")
@@ -213,7 +213,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("many")
     sizes = {"S0-S1": (2, 300, 1), "S0-S1-S2": (3, 300, 2), "short": (2, 180, 3)}
     return {
-        name: profit_market.write(root / name, num_symbols=num, num_times=times, seed=seed, names=FEATURES)
+        name: profit_market.write(root / name, num_symbols=num, num_times=times, seed=seed, inputs=FEATURES)
         for name, (num, times, seed) in sizes.items()
     }
 

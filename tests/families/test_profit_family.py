@@ -18,14 +18,15 @@ from components.core.run_context import RunContext, Stop
 from components.families.profit import COLUMNS, FAMILY
 from components.families.profit.baseline import predict as baseline
 from components.families.profit.config import ModelConfig, ProfitConfig
-from components.families.profit.data import Paths, close_returns
+from components.families.profit.data import Paths
 from components.families.profit.data import load as load_data
 from components.families.profit.loss import allocate
-from components.families.profit.model import OUTPUTS, ProfitNetwork, relative
+from components.families.profit.model import OUTPUTS, ProfitNetwork
 from components.families.profit.predict import load_model, predict
 from components.families.profit.train import draws, train
 from components.learning.examples import read_examples
 from components.learning.precision import resolved_format
+from components.learning.prices import close_returns, relative
 from components.learning.schedule import learning_rate
 from components.serving.loader import load as load_graph
 from components.trading.allocation import trade_allocations

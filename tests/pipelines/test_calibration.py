@@ -62,7 +62,7 @@ def test_a_family_with_a_truth_has_a_recipe_that_is_judged_like_every_other(fami
 
 
 def test_a_family_without_a_truth_names_those_that_have_one(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"There is foundation, health, hybrid, pairs, price-action, profit, regime"):
+    with pytest.raises(UsageError, match=r"There is agents, foundation, health, hybrid, pairs, price-action, profit"):
         study_of(replace(families.find("regime"), truth=None), num_markets=1, seed=0, out=tmp_path)
 
 

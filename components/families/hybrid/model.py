@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from components.families.hybrid.config import ModelConfig
 from components.families.hybrid.data import Relative
+from components.learning.convolutions import Convolutions
 from components.learning.gradient import run_stack
 from components.market.columns import ACTIONS
 
@@ -21,20 +22,6 @@ OUTPUTS = ("classification", "regression", "attention_weights", "features")
 
 STAGES = 4
 """Convolutions, attention, recurrence, fusion: as many segments of gradient checkpointing are of use."""
-
-
-class Convolutions(nn.Module):
-    """Parallel convolutions over time, each with its own reach and an equal part of the width."""
-
-    def __init__(self, num_channels: int, width: int, filter_sizes: Sequence[int]) -> None:
-        super().__init__()
-        filters = width // len(filter_sizes)
-        self.parts = nn.ModuleList(nn.Conv1d(num_channels, filters, size, padding="same") for size in filter_sizes)
-
-    def forward(self, scaled: Tensor) -> Tensor:
-        """Return (batch, time, width) of (batch, time, channel): as long as the input, side by side."""
-        channels = scaled.transpose(1, 2)
-        return torch.relu(torch.cat([part(channels) for part in self.parts], dim=1)).transpose(1, 2)
 
 
 class HybridNetwork(nn.Module):

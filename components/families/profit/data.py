@@ -12,21 +12,11 @@ from components.core.errors import DataError
 from components.families.profit.config import ProfitConfig
 from components.learning.batches import Windows, to_device
 from components.learning.examples import Examples
+from components.learning.prices import close_returns
 from components.learning.zones import raw_windows
-from components.market.columns import PRICES
 
 Floats = npt.NDArray[np.float64]
 Ends = npt.NDArray[np.int64]
-
-_CLOSE = PRICES.index("close")
-
-
-def close_returns(examples: Examples) -> Floats:
-    """Return the fraction that each close is below the next, [symbol, time], from closes in money; NaN if unknown."""
-    close = examples.panel.values[..., _CLOSE].astype(np.float64)
-    earned = np.full(close.shape, np.nan)
-    earned[:, :-1] = close[:, 1:] / close[:, :-1] - 1
-    return earned
 
 
 @dataclass(frozen=True)

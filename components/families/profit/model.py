@@ -11,31 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from components.families.profit.config import ModelConfig
-from components.market.columns import PRICES
+from components.learning.prices import relative
 from components.market.predictions import ALLOCATION
 
 OUTPUTS = (ALLOCATION, "expected_return")
 """Names of what the network returns, in order."""
 
-_CLOSE, _NUM_PRICES = PRICES.index("close"), PRICES.index("volume")
-_TINY = 1e-6
-"""Prices are kept above it, so that a cell without a row is finite."""
 _MAX_SCALED = 10.0
 """Deviations beyond which a feature says no more."""
 
 Floats = npt.NDArray[np.float64]
-
-
-def relative(windows: Tensor) -> Tensor:
-    """Return raw windows (batch, window, feature) without the scale of the symbol.
-
-    Prices become their log ratio to the window's last close, volume its log less the window's mean of that; the other
-    columns have no scale.
-    """
-    prices = windows[..., :_NUM_PRICES].clamp_min(_TINY)
-    prices = (prices / prices[:, -1:, _CLOSE : _CLOSE + 1]).log()  # by the ratio: a difference of logs has fewer digits
-    volume = windows[..., _NUM_PRICES : _NUM_PRICES + 1].clamp_min(1.0).log()
-    return torch.cat([prices, volume - volume.mean(dim=1, keepdim=True), windows[..., _NUM_PRICES + 1 :]], dim=-1)
 
 
 class ProfitNetwork(nn.Module):

@@ -14,12 +14,12 @@ from components.core.bundle import Bundle
 from components.core.errors import ArtifactError
 from components.core.recipe import HOLDOUT
 from components.families.profit.config import ProfitConfig
-from components.families.profit.data import close_returns
 from components.families.profit.loss import allocate
 from components.families.profit.model import ProfitNetwork
 from components.learning.batches import Windows, to_device
 from components.learning.bundles import load_weights, require_same_columns
 from components.learning.examples import Examples, read_examples
+from components.learning.prices import close_returns
 from components.learning.reproducible import choose_device, reproducible
 from components.learning.zones import raw_windows
 from components.market.predictions import AllocationPredictions

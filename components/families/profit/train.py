@@ -23,7 +23,7 @@ from components.families.profit.config import ProfitConfig
 from components.families.profit.data import Dataset, load
 from components.families.profit.evaluate import metrics
 from components.families.profit.loss import SHARPNESS, allocate, profit_loss
-from components.families.profit.model import OUTPUTS, ProfitNetwork, relative
+from components.families.profit.model import OUTPUTS, ProfitNetwork
 from components.families.profit.predict import Said, beside_outcomes, say
 from components.families.profit.start import base_weights
 from components.learning.batches import to_device
@@ -42,6 +42,7 @@ from components.learning.events import profit_values
 from components.learning.examples import Examples, read_examples
 from components.learning.faults import memory_advice
 from components.learning.loop import Loop, Task
+from components.learning.prices import relative
 from components.learning.reproducible import choose_device, reproducible
 from components.trading.allocation import trade_allocations
 from components.trading.profit import profit_of
