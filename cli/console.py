@@ -118,6 +118,8 @@ _LINES: Mapping[str, Callable[[dict[str, Any]], str]] = {
     "validate": _judged,
     "promote": _entered,
     "score": _predicted,
+    "tune": lambda facts: f"{facts['num_trials']} trials",
+    "collect": lambda facts: f"{facts['metric']} {_number(facts['value'])}, the best of {facts['num_trials']} trials",
 }
 
 
@@ -215,6 +217,8 @@ def summary(request: RunRequest) -> None:
     """Print the end of a run: what it was made of, what came out, where to look."""
     if request.pipeline == request.family.scoring_pipeline:
         _scored(request)
+    elif request.pipeline == request.family.tuning_pipeline:
+        _searched(request)
     elif request.pipeline == WEEKLY:
         _weekly(request)
     else:
@@ -229,6 +233,15 @@ def _scored(request: RunRequest) -> None:
     screen.print(f"file        {shown(Path(facts['score']['path']))}")
     screen.print(f"online      view {request.family.predictions_view}")
     screen.print(f"log         {shown(request.folder / 'logs' / 'score.log')}")
+
+
+def _searched(request: RunRequest) -> None:
+    screen, facts = console(), read_json(request.folder / "collect.json")
+    screen.print(f"{_told('collect', facts)}, {facts['num_ended_early']} ended early")
+    for key, value in sorted(facts["params"].items()):
+        screen.print(f"  {key} = {value}")
+    recipe, source = shown(Path(facts["recipe"])), request.arguments["source"]
+    screen.print(f"judge it   qf run {request.family.pipeline} --source {source} --recipe {recipe}")
 
 
 def _weekly(request: RunRequest) -> None:

@@ -51,6 +51,9 @@ def carry_out(asked: RunRequest, *, runner: Runner = "subprocess") -> None:
     help="Score with a champion promoted at most this long ago, else with the baseline; 0: any.  "
     f"[default: {MAX_AGE_DAYS:g}]",
 )
+@click.option(
+    "--trials", "num_trials", type=click.IntRange(1), default=None, help="Of a search: recipes to try.  [default: 50]"
+)
 @click.option("--symbols", default="", help="Only these, separated by commas.  [default: all]")
 @click.option("--tickers", default="", help=f"Of {WEEKLY}: the stocks that get a twin.  [default: all of the symbols]")
 @click.option("--asof", default="", help="Use nothing that was known later: a date, or a timestamp with its zone.")
@@ -94,6 +97,7 @@ def run(  # noqa: PLR0917 - click passes by name
     overrides: tuple[str, ...],
     every_window: bool,
     max_age_days: float | None,
+    num_trials: int | None,
     symbols: str,
     tickers: str,
     asof: str,
@@ -111,7 +115,8 @@ def run(  # noqa: PLR0917 - click passes by name
     """Run PIPELINE on this machine, start to finish.
 
     Called like a family, it trains: ingest, features, assemble, train, validate, promote. With '-scoring' after
-    it, the champion predicts: ingest, features, score. weekly-twin-retraining makes, judges and promotes a twin of
+    it, the champion predicts: ingest, features, score. With '-tuning', workers search for a better recipe: ingest,
+    features, assemble, tune, collect. weekly-twin-retraining makes, judges and promotes a twin of
     each stock, on the champion of the foundation.
     """
     asked = request(
@@ -119,7 +124,12 @@ def run(  # noqa: PLR0917 - click passes by name
         root,
         source=source,
         settings=Settings(
-            recipe=recipe, overrides=overrides, every_window=every_window, max_age_days=max_age_days, tickers=tickers
+            recipe=recipe,
+            overrides=overrides,
+            every_window=every_window,
+            max_age_days=max_age_days,
+            num_trials=num_trials,
+            tickers=tickers,
         ),
         symbols=symbols,
         asof=asof,

@@ -13,6 +13,7 @@ from pipelines import COMPILED, TWIN, WEEKLY
 from pipelines.publishing import PUBLISHING, publishing_pipeline
 from pipelines.scoring import scoring_pipeline
 from pipelines.training import training_pipeline
+from pipelines.tuning import tuning_pipeline
 from pipelines.twins import weekly_pipeline
 
 
@@ -32,6 +33,8 @@ def _pipelines() -> Iterator[tuple[str, Any]]:
         yield family.pipeline, training_pipeline(family)
         if family.outputs:
             yield family.scoring_pipeline, scoring_pipeline(family)
+        if not family.starts_from:
+            yield family.tuning_pipeline, tuning_pipeline(family)
     yield PUBLISHING, publishing_pipeline
     yield WEEKLY, weekly_pipeline(families.find(TWIN))
 

@@ -34,6 +34,7 @@ READERS: Final = {
     "qf-feast": {"features", "score"},
     "qf-object-store": {"ingest", "publish"},
     "qf-vendor": {"ingest"},
+    "qf-tune": {"tune"},
 }
 """Each Secret, and the steps that alone may see it: what trains or fetches must not be able to sign a verdict."""
 

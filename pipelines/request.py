@@ -32,6 +32,8 @@ class Settings:
     """Predict every window of the source, not only each symbol's newest."""
     max_age_days: float | None = None
     """Age from which a champion is not asked; 0 is no limit, None the default."""
+    num_trials: int | None = None
+    """Of a search: how many recipes it tries, None is the default."""
     tickers: str = ""
     """Of the weekly pipeline: stocks that get a twin, separated by commas; empty is all of the source."""
 
@@ -98,11 +100,16 @@ def _own(family: Family, pipeline: str, settings: Settings) -> dict[str, Any]:
     """Return the parameters that only this kind of pipeline has."""
     if settings.tickers and pipeline != WEEKLY:
         raise UsageError(f"{pipeline}: makes no twins. Leave --tickers out, or ask {WEEKLY}")
+    if settings.num_trials is not None and pipeline != family.tuning_pipeline:
+        raise UsageError(f"{pipeline}: tries one recipe. Leave --trials out, or ask {family.tuning_pipeline}")
     if pipeline != family.scoring_pipeline:
         if settings.every_window or settings.max_age_days is not None:
             raise UsageError(f"{pipeline}: trains, and has no windows to score. Ask {family.scoring_pipeline}")
         recipe = family.recipe(settings.recipe or family.default_recipe, tuple(settings.overrides))
-        return {"recipe": recipe.canonical(), **({"tickers": settings.tickers} if pipeline == WEEKLY else {})}
+        own: dict[str, Any] = {"tickers": settings.tickers} if pipeline == WEEKLY else {}
+        if pipeline == family.tuning_pipeline and settings.num_trials is not None:
+            own = {"num_trials": settings.num_trials}
+        return {"recipe": recipe.canonical(), **own}
     if not family.outputs:
         raise UsageError(f"{pipeline}: {family.pipeline} declares no outputs to score. Add them to its Family")
     if settings.recipe or settings.overrides:
@@ -119,7 +126,11 @@ def _asked_of(pipeline: str) -> tuple[Family, str]:
     """
     if pipeline.replace("_", "-") == WEEKLY:
         return families.find(TWIN), WEEKLY
-    family = families.find(pipeline.removesuffix(families.SCORING))
+    family = families.find(pipeline.removesuffix(families.SCORING).removesuffix(families.TUNING))
+    if pipeline.endswith(families.TUNING):
+        if family.starts_from:
+            raise UsageError(f"{pipeline}: stands on the champion of {family.starts_from}. Search for that one")
+        return family, family.tuning_pipeline
     return family, family.scoring_pipeline if pipeline.endswith(families.SCORING) else family.pipeline
 
 

@@ -74,6 +74,9 @@ class RunContext:
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("quantfoundry"))
     enough: Callable[[], bool] = _never
     """Whether a training may end after the epoch that is over, with its best weights: a search says so of the poor."""
+    serves: bool = True
+    """Whether the bundle may be served, and so judged. That of a search's trial may not: it has no graph and no
+    picture of its training, which are most of what a small trial would cost."""
 
     @property
     def folder(self) -> Path:

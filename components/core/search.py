@@ -27,6 +27,11 @@ Choice = Range | Options
 Space = Mapping[str, Choice]
 
 
+def maximizes(metric: str) -> bool:
+    """Return whether more of a number of the history is better: of all but losses."""
+    return "loss" not in metric
+
+
 def parse_choice(text: str) -> tuple[str, Choice]:
     """Return the key and the choice of a text such as ``train.lr=1e-5..1e-2:log`` or ``train.batch=16,32,64``.
 
