@@ -50,7 +50,7 @@ def test_who_stands_on_a_champion_is_not_searched_for(tmp_path: Path) -> None:
         lambda: search_in(tmp_path, twin),
         lambda: request("twin-tuning", Workspace.at(str(tmp_path)), source=SOURCE, settings=Settings()),
     ):
-        with pytest.raises(UsageError, match="stands on the champion of foundation. Search for that one"):
+        with pytest.raises(UsageError, match=r"stands on the champion of foundation\. Search for that one"):
             ask()
     assert not (COMPILED / f"{twin.tuning_pipeline}.yaml").exists()
 
@@ -73,7 +73,7 @@ def test_only_a_search_tries_many(tmp_path: Path) -> None:
     asked = request("hybrid-tuning", workspace, source=SOURCE, settings=Settings(num_trials=7, recipe="smoke"))
     assert (asked.pipeline, asked.family, asked.arguments["num_trials"]) == ("hybrid-tuning", FAMILY, 7)
     assert asked.run_key.startswith("hybrid-tuning-")
-    with pytest.raises(UsageError, match="hybrid: tries one recipe. Leave --trials out, or ask hybrid-tuning"):
+    with pytest.raises(UsageError, match=r"hybrid: tries one recipe\. Leave --trials out, or ask hybrid-tuning"):
         request("hybrid", workspace, source=SOURCE, settings=Settings(num_trials=7))
 
 

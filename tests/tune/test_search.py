@@ -12,6 +12,7 @@ from components.core import trials
 from components.core.errors import RecipeError
 from components.core.files import file_lock
 from components.core.run_context import Stop
+from components.core.search import Options
 from components.families.hybrid import FAMILY
 from components.learning.spool import Spool
 from components.serving.loader import GRAPH
