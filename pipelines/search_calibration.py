@@ -4,6 +4,7 @@ Each market is of noise. Its search tries recipes on the validation zone; the be
 ledger that counts its trials, and, if it passes, offered to the real promote step.
 """
 
+# pyright: reportUnknownVariableType=false
 import tempfile
 import time
 from collections.abc import Callable, Sequence

@@ -1,5 +1,6 @@
 """``qf tune``: a search over recipes on this machine, by the workers of the tune step. Killed, it goes on."""
 
+# pyright: reportUnknownVariableType=false
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

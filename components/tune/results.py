@@ -13,6 +13,8 @@ from components.core.recipe import RecipeConfig
 from components.core.search import maximizes
 
 TRIALS = "trials.json"
+Ended = Literal["complete", "ended early", "refused"]
+"""How a trial may have ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +22,7 @@ class Result:
     """One trial that is over."""
 
     number: int
-    state: Literal["complete", "ended early", "refused"]
+    state: Ended
     """Refused is one whose settings do not go together, or whose training failed."""
     value: float | None
     """Its metric on the validation zone, at its best epoch; null of one that was refused."""

@@ -8,7 +8,7 @@ is killed: another worker fails the trial and tries its settings again, from the
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,13 +22,13 @@ from components.core.files import file_lock
 from components.core.recipe import RecipeConfig
 from components.core.search import Options, Space, maximizes
 from components.core.workspace import Workspace
-from components.tune.results import Result
+from components.tune.results import Ended, Result
 
 GRACE_EPOCHS, REDUCTION_FACTOR, MAX_EPOCHS = 10, 2, 100
 """Epochs that every trial gets, the share of the trials, one in so many, that goes on from each rung, and the most."""
 ASK_WAIT_S: Final = 600.0
 POLL_S: Final = 0.5
-OVER: Final = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "ended early"}
+OVER: Final[Mapping[TrialState, Ended]] = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "ended early"}
 
 
 @dataclass(frozen=True)
