@@ -121,9 +121,6 @@ def _trial(params: dict[str, Any], *, search: Search) -> None:
     with file_lock(path.with_suffix(".lock"), wait_s=ASK_WAIT_S):  # the same settings may be proposed twice
         if not path.exists():
             _carry_out(search, params, _Reported(search.metric), path)
-    facts = read_json(path)
-    if facts["value"] is not None:
-        tune.report({search.metric: facts["value"], EPOCH: MAX_EPOCHS})
 
 
 def _finished(search: Search, params: dict[str, Any], number: int) -> Result:

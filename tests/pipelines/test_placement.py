@@ -14,7 +14,7 @@ from kfp import compiler
 
 from components.core import family as families
 from components.core.family import GPU_TYPE, QUEUE_LABEL, Family, Resources
-from components.core.workspace import SIGNING_KEY, VERIFY_KEY
+from components.core.workspace import SIGNING_KEY, TUNE_STORAGE, VERIFY_KEY
 from components.market.vendor import TOKEN_FILE
 from components.wiring import CLEAN_UP_S, CPU, GPU, SHARED_MEMORY, SMALL
 from feature_repo.place import REDIS, REGISTRY
@@ -22,6 +22,7 @@ from pipelines import COMPILED, WEEKLY
 from pipelines.lint import hazards
 from pipelines.plan import Prices, plan
 from pipelines.training import training_pipeline
+from pipelines.tuning import worker_of
 
 QUEUE = {QUEUE_LABEL: "quantfoundry"}
 OBJECT_STORE = {
@@ -36,6 +37,8 @@ SEES: Mapping[str, tuple[dict[str, str], dict[str, str]]] = {
     "score": ({}, STORES),
     "assemble": ({}, {}),
     "train": ({}, {}),
+    "tune": ({}, {TUNE_STORAGE: "qf-tune"}),
+    "collect": ({}, {}),
     "validate": (
         {"/etc/quantfoundry/signing": "qf-signing-key", "/etc/quantfoundry/verify": "qf-verify-key"},
         {SIGNING_KEY: "qf-settings", VERIFY_KEY: "qf-settings"},
@@ -75,6 +78,8 @@ def plain(name: str) -> str:
 
 
 def wanted(pipeline: str, name: str) -> Resources:
+    if plain(name) == "tune":
+        return worker_of(families.find(pipeline.removesuffix(families.TUNING)).resources)
     return families.find("twin" if pipeline == WEEKLY else pipeline).resources if plain(name) == "train" else SMALL
 
 
@@ -89,7 +94,7 @@ def test_every_step_is_placed_by_what_it_asks_for(pipeline: str, name: str) -> N
     assert placing["activeDeadlineSeconds"] == str(asked.timeout_s)
     assert placing["securityContext"] == {"runAsGroup": "10001", "runAsNonRoot": True, "runAsUser": "10001"}
     assert [(item["constant"], item["mountPath"]) for item in placing["pvcMount"]] == [("qf-workspace", "/qf")]
-    assert placing.get("podMetadata", {}).get("labels", {}) == (QUEUE if plain(name) == "train" else {})
+    assert placing.get("podMetadata", {}).get("labels", {}) == (QUEUE if plain(name) in {"train", "tune"} else {})
     assert ("accelerator" in resources) == bool(asked.gpus)
     assert spec["root"]["dag"]["tasks"][name]["cachingOptions"] == {}
     if asked.gpus:
