@@ -24,7 +24,7 @@ def work(search: Search, num_trials: int, *, worker: str, stop: Stop) -> None:
         InterruptedRunError: If ``stop`` was set; the trial at work was saved, and whoever takes it goes on from there.
     """
     study = search.study()
-    for trial in claimed(search, study, num_trials, worker=worker):
+    for trial in claimed(search, study, num_trials, worker=worker, stop=stop):
         try:
             value, early = carry_out(search, search.family.varied(search.recipe, trial.params), trial, stop=stop)
         except InterruptedRunError:

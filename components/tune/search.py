@@ -16,10 +16,11 @@ from typing import Any, Final
 import optuna
 from optuna.trial import TrialState
 
-from components.core.errors import BusyError
+from components.core.errors import BusyError, InterruptedRunError
 from components.core.family import Family
 from components.core.files import file_lock
 from components.core.recipe import RecipeConfig
+from components.core.run_context import Stop
 from components.core.search import Options, Space, maximizes
 from components.core.workspace import Workspace
 from components.tune.results import Ended, Result
@@ -71,12 +72,17 @@ class Search:
         return self.folder / "claims" / f"{number}.lock"
 
 
-def claimed(search: Search, study: Any, num_trials: int, *, worker: str) -> Iterator[Any]:
+def claimed(search: Search, study: Any, num_trials: int, *, worker: str, stop: Stop) -> Iterator[Any]:
     """Yield trials, each this worker's own until it asks for the next, until ``num_trials`` are over.
 
     While all that are left are others' it waits: the last worker that lives ends the search.
+
+    Raises:
+        InterruptedRunError: If ``stop`` was set.
     """
     while True:
+        if stop:
+            raise InterruptedRunError("stopped between two trials. The same command goes on from here")
         with contextlib.ExitStack() as held:
             with file_lock(search.folder / "ask.lock", wait_s=ASK_WAIT_S):
                 num_running = retry_cut_off(search, study)

@@ -9,7 +9,7 @@ from hybrid_market import tiny
 from searches import examples_in, search_in
 
 from components.core import trials
-from components.core.errors import RecipeError
+from components.core.errors import InterruptedRunError, RecipeError
 from components.core.files import file_lock
 from components.core.run_context import Stop
 from components.core.search import Options
@@ -93,21 +93,29 @@ def test_what_was_cut_off_is_the_next_to_be_tried(search: Search) -> None:
 
 def test_what_another_worker_holds_is_left_to_it(search: Search) -> None:
     study = search.study()
-    theirs = next(claimed(search, study, 3, worker="one"))
+    theirs = next(claimed(search, study, 3, worker="one", stop=Stop()))
     with file_lock(search.claim(theirs.number)):  # the generator above is gone, and its lock with it
-        mine = next(claimed(search, study, 3, worker="two"))
+        mine = next(claimed(search, study, 3, worker="two", stop=Stop()))
         assert mine.number != theirs.number
         assert retry_cut_off(search, study) == 1
         assert study.trials[theirs.number].state == optuna.trial.TrialState.RUNNING
 
 
+def test_who_is_asked_to_stop_takes_no_other_trial(search: Search) -> None:
+    stop = Stop()
+    stop.set()
+    with pytest.raises(InterruptedRunError, match="stopped between two trials"):
+        next(claimed(search, search.study(), 3, worker="one", stop=stop))
+    assert search.study().trials == []
+
+
 def test_enough_are_not_exceeded(search: Search) -> None:
     study, numbers = search.study(), list[int]()
-    for trial in claimed(search, study, 3, worker="one"):
+    for trial in claimed(search, study, 3, worker="one", stop=Stop()):
         numbers.append(trial.number)
         study.tell(trial, 0.1)
     assert numbers == [0, 1, 2]
-    assert list(claimed(search, study, 3, worker="two")) == []
+    assert list(claimed(search, study, 3, worker="two", stop=Stop())) == []
 
 
 def test_a_trial_becomes_a_recipe_and_one_that_cannot_be_is_named(search: Search) -> None:
