@@ -1,15 +1,11 @@
 """What a person sees while a run goes on, and when it ends."""
 
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
@@ -142,63 +138,9 @@ _LINES: Mapping[str, Callable[[dict[str, Any]], str]] = {
     "score": _predicted,
     "observe": _observed,
     "monitor": lambda facts: str(facts["outcome"]),
+    "tune": lambda facts: f"{facts['num_trials']} trials",
+    "collect": lambda facts: f"{facts['metric']} {number(facts['value'])}, the best of {facts['num_trials']} trials",
 }
-
-
-class Progress:
-    """One line per step with its time, a bar inside training; plain lines where there is no terminal."""
-
-    def __init__(self, request: RunRequest) -> None:
-        self._request = request
-        self._console = console()
-        self._bar = Bar(
-            TextColumn("  {task.fields[step]:<9}"), BarColumn(), TimeElapsedColumn(),
-            TextColumn("{task.fields[text]}"), console=self._console, transient=True,
-        )  # fmt: skip
-        self._task: Any = None
-        self._started = time.monotonic()
-
-    def __enter__(self) -> Self:
-        self._console.print(f"run [bold]{self._request.run_key}[/]\nlogs {shown(self._request.folder / 'logs')}")
-        if self._console.is_terminal:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
-        self._console.print(
-            f"  {'ended' if kind is None else 'stopped'} after {time.monotonic() - self._started:.1f} s\n"
-        )
-
-    def on_event(self, event: dict[str, Any]) -> None:
-        """Show one event of a step."""
-        step, state = str(event["step"]), event.get("event")
-        if state == "started":
-            self._begin(step)
-        elif state in {"finished", "failed"}:
-            self._end(step, event["elapsed_s"], failed=state == "failed")
-        else:
-            self._advance(event)
-
-    def _begin(self, step: str) -> None:
-        if self._console.is_terminal:
-            self._task = self._bar.add_task(step, total=None, step=step, text="")
-
-    def _end(self, step: str, elapsed_s: float, *, failed: bool) -> None:
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-            self._task = None
-        line = "failed" if failed else told(step, read_json(self._request.folder / f"{step}.json"))
-        mark = "[red]x[/]" if failed else "[green]*[/]"
-        self._console.print(f"{mark} {step:<9}{elapsed_s:6.1f} s  {line}")
-
-    def _advance(self, event: dict[str, Any]) -> None:
-        if self._task is not None and "total" in event:
-            self._bar.update(self._task, completed=event["done"], total=event["total"], text=event.get("text", ""))
-        if "line" in event:
-            self._console.print(f"            {event['line']}")
 
 
 def number(value: float | None) -> str:
@@ -242,6 +184,8 @@ def summary(request: RunRequest) -> None:
         _scored(request)
     elif request.pipeline == request.family.monitoring_pipeline:
         _watched(request)
+    elif request.pipeline == request.family.tuning_pipeline:
+        _searched(request)
     elif request.pipeline == WEEKLY:
         _weekly(request)
     else:
@@ -264,6 +208,15 @@ def _watched(request: RunRequest) -> None:
         screen.print(f"{finding['what']:<12}{finding['outcome']}: {finding['reason']}")
     screen.print(f"outcome     {facts['outcome']}")
     screen.print(f"report      {shown(request.folder / 'monitor.html')}")
+
+
+def _searched(request: RunRequest) -> None:
+    screen, facts = console(), read_json(request.folder / "collect.json")
+    screen.print(f"{told('collect', facts)}, {facts['num_ended_early']} ended early")
+    for key, value in sorted(facts["params"].items()):
+        screen.print(f"  {key} = {value}")
+    recipe, source = shown(Path(facts["recipe"])), request.arguments["source"]
+    screen.print(f"judge it   qf run {request.family.pipeline} --source {source} --recipe {recipe}")
 
 
 def _weekly(request: RunRequest) -> None:

@@ -64,3 +64,39 @@ def calibrate(family: str, *, num_markets: int, fleet: bool, seed: int, num_proc
     click.echo(found.markdown())
     click.echo(f"kept in {folder}")
     click.get_current_context().exit(1 if found.missed else 0)
+
+
+@gates.command()
+@click.option("--family", default="price-action", show_default=True, metavar="FAMILY", help="Whose gates.")
+@click.option("--markets", "num_markets", type=click.IntRange(1), default=20, show_default=True, help="Of noise.")
+@click.option("--market", default="", help="Noise, without its seed.  [default: the family's]")
+@click.option("--trials", "num_trials", type=click.IntRange(1), default=50, show_default=True, help="Of each search.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting of the recipe.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first market.")
+@click.option("--jobs", "num_processes", type=click.IntRange(1), default=os.cpu_count() or 1, help="[default: cores]")
+@_OUT
+def search(
+    family: str,
+    *,
+    num_markets: int,
+    market: str,
+    num_trials: int,
+    overrides: tuple[str, ...],
+    seed: int,
+    num_processes: int,
+    out: Path,
+) -> None:
+    """Search for a recipe on markets of noise: the best of each search must not be promoted."""
+    from pipelines import search_calibration  # noqa: PLC0415 - help need not wait for it
+
+    member = families.find(family)
+    study = search_calibration.study_of(
+        member, overrides, market=market, num_markets=num_markets, num_trials=num_trials, seed=seed, out=out.resolve()
+    )
+    found, folder = search_calibration.calibrate(
+        member, study, num_processes=num_processes,
+        on_done=lambda number, total: click.echo(f"{number} of {total}", err=True),
+    )  # fmt: skip
+    click.echo(found.markdown())
+    click.echo(f"kept in {folder}")
+    click.get_current_context().exit(1 if found.missed else 0)

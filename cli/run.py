@@ -4,9 +4,10 @@ import shutil
 
 import click
 
-from cli.console import Progress, summary
+from cli.console import summary
 from cli.options import companion_options, root_option
 from cli.portfolios import portfolios_summary
+from cli.progress import Progress
 from components.core.workspace import Workspace
 from components.ingest import MAX_RESTATED
 from components.serving import MAX_AGE_DAYS
@@ -56,6 +57,9 @@ def carry_out(asked: RunRequest, *, runner: Runner = "subprocess") -> None:
     help="Score with a champion promoted at most this long ago, else with the baseline; 0: any.  "
     f"[default: {MAX_AGE_DAYS:g}]",
 )
+@click.option(
+    "--trials", "num_trials", type=click.IntRange(1), default=None, help="Of a search: recipes to try.  [default: 50]"
+)
 @click.option("--symbols", "--stocks", default="", help="Only these, separated by commas.  [default: all]")
 @click.option("--steps", type=click.IntRange(1), default=None, help="Training steps at most.  [default: the recipe's]")
 @click.option("--base-model", default="", metavar="FOLDER", help="Bundle to start from, for 10 passes or --steps.")
@@ -104,6 +108,7 @@ def run(  # noqa: PLR0917 - click passes by name
     overrides: tuple[str, ...],
     every_window: bool,
     max_age_days: float | None,
+    num_trials: int | None,
     symbols: str,
     steps: int | None,
     base_model: str,
@@ -125,9 +130,10 @@ def run(  # noqa: PLR0917 - click passes by name
 
     Called like a family, it trains: ingest, features, assemble, train, validate, promote. With '-scoring' after
     it, the champion predicts: ingest, features, score. With '-monitoring', it is watched on the days since it was
-    judged, and trained again where it does not hold. weekly-twin-retraining makes, judges and promotes a twin of
-    each stock, on the champion of the foundation; profit-complete trains a base model, fine-tunes it for each stock of
-    --pairs, or of --tickers, and fits the portfolios.
+    judged, and trained again where it does not hold. With '-tuning', workers search for a better recipe: ingest,
+    features, assemble, tune, collect. weekly-twin-retraining makes, judges and promotes a twin of each stock, on the
+    champion of the foundation; profit-complete trains a base model, fine-tunes it for each stock of --pairs, or of
+    --tickers, and fits the portfolios.
     """
     asked = request(
         pipeline,
@@ -138,6 +144,7 @@ def run(  # noqa: PLR0917 - click passes by name
             overrides=overrides,
             every_window=every_window,
             max_age_days=max_age_days,
+            num_trials=num_trials,
             tickers=tickers,
             pairs=pairs,
             steps=steps,

@@ -12,7 +12,7 @@ from typing import Any
 from kfp import dsl, kubernetes
 
 from components.core.family import GPU_TYPE, QUEUE_LABEL, Resources
-from components.core.workspace import JOB_NAMESPACE, SIGNING_KEY, TRACKING_URI, VERIFY_KEY
+from components.core.workspace import JOB_NAMESPACE, SIGNING_KEY, TRACKING_URI, TUNE_STORAGE, VERIFY_KEY
 
 CPU = "quantfoundry/python-cpu:0.1.0"
 JUDGE = "quantfoundry/python-judge:0.1.0"
@@ -113,6 +113,11 @@ def may_use_features(task: dsl.PipelineTask) -> None:
     """Hand over the addresses of the feature store's servers."""
     servers = {"registry": "QF_FEAST_REGISTRY", "redis": "QF_FEAST_REDIS"}
     kubernetes.use_secret_as_env(task, "qf-feast", servers)
+
+
+def may_share_a_search(task: dsl.PipelineTask) -> None:
+    """Hand over the database in which workers of several hosts share a search: SQLite is for one host."""
+    kubernetes.use_secret_as_env(task, "qf-tune", {"storage": TUNE_STORAGE})
 
 
 def may_register(task: dsl.PipelineTask) -> None:

@@ -19,7 +19,7 @@ from scipy.stats import binomtest, t
 from components.core import family as families
 from components.core.code import code_digest
 from components.core.errors import UsageError
-from components.core.family import Family
+from components.core.family import Family, Truth
 from components.core.files import atomic_file, digest_of, write_json
 from pipelines.study import Facts, Study, carry_out
 
@@ -116,16 +116,25 @@ class Calibration:
         write_json(folder / "table.json", {"title": self.title, "rows": rows, "details": list(self.details)})
 
 
+def truth_of(family: Family) -> Truth:
+    """Return the markets of known truth that a family declares.
+
+    Raises:
+        UsageError: If it declares none.
+    """
+    if family.truth is None:
+        able = ", ".join(item.pipeline for item in families.every() if item.truth)
+        raise UsageError(f"{family.pipeline}: declares no market of known truth. There is {able}")
+    return family.truth
+
+
 def study_of(family: Family, *, num_markets: int, seed: int, out: Path) -> Study:
     """Return the study of a family: each market as noise and with its truth, from ``seed`` on.
 
     Raises:
         UsageError: If the family declares no truth.
     """
-    truth = family.truth
-    if truth is None:
-        able = ", ".join(item.pipeline for item in families.every() if item.truth)
-        raise UsageError(f"{family.pipeline}: declares no market of known truth. There is {able}")
+    truth = truth_of(family)
     recipe = family.recipe(RECIPE)
     sources = {"noise": truth.noise, "planted": truth.planted}
     identity = digest_of([family.name, recipe.digest(), sources, seed, code_digest()])

@@ -15,6 +15,7 @@ from pipelines.portfolios import complete_pipeline
 from pipelines.publishing import PUBLISHING, publishing_pipeline
 from pipelines.scoring import scoring_pipeline
 from pipelines.training import training_pipeline
+from pipelines.tuning import tuning_pipeline
 from pipelines.twins import weekly_pipeline
 
 
@@ -35,6 +36,8 @@ def _pipelines() -> Iterator[tuple[str, Any]]:
         if family.outputs:
             yield family.scoring_pipeline, scoring_pipeline(family)
             yield family.monitoring_pipeline, monitoring_pipeline(family)
+        if not family.starts_from:
+            yield family.tuning_pipeline, tuning_pipeline(family)
     yield PUBLISHING, publishing_pipeline
     yield WEEKLY, weekly_pipeline(families.find(TWIN))
     yield COMPLETE, complete_pipeline(families.find(PROFIT), families.find(PAIRS))

@@ -99,7 +99,7 @@ def judge_fold(*, family: str, recipe: str, examples: str, method: str, num_fold
     fold = folds_of(Path(examples), config.data, method=method, num_folds=num_folds)[number]
     with tempfile.TemporaryDirectory() as scratch:
         folder = write_fold(Path(examples), fold, Path(scratch) / "examples")
-        run = RunContext("train", f"fold-{number}", Workspace.at(str(Path(scratch) / "root")))
+        run = RunContext("train", f"fold-{number}", Workspace.at(str(Path(scratch) / "root")), serves=False)
         bundle = member.module("train").train(config, folder, Path(scratch) / "bundle", run)
         losses: list[float] = read_json(bundle.path("history.json"))["val_loss"]
         said, known = (

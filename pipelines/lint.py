@@ -36,6 +36,7 @@ READERS: Final = {
     "qf-feast": {"features", "features-with-forecasts", "score"},
     "qf-object-store": {"forecast", "ingest", "publish"},
     "qf-vendor": {"ingest"},
+    "qf-tune": {"tune"},
 }
 """Each Secret, and the steps that alone may see it: what trains or fetches must not be able to sign a verdict."""
 

@@ -70,6 +70,7 @@ class TrainingPipeline:
             prepare(
                 ground, self.family, recipe, self.source, symbols=",".join(symbols), asof=end, faults="quarantine"
             )  # fmt: skip
-        train(ground, self.family, recipe)
+        if not ground.bundle.exists():
+            train(ground, self.family, recipe)
         losses: list[float] = read_json(bundles.load(ground.bundle).path("history.json"))["val_loss"]
         return {"best_val_loss": min(losses), "bundle": str(ground.bundle)}

@@ -36,6 +36,8 @@ class Settings:
     """Predict every window of the source, not only each symbol's newest."""
     max_age_days: float | None = None
     """Age from which a champion is not asked; 0 is no limit, None the default."""
+    num_trials: int | None = None
+    """Of a search: how many recipes it tries, None is the default."""
     tickers: str = ""
     """Of the weekly pipeline: stocks that get a twin, separated by commas; empty is all of the source. Of the complete
     one: stocks that the base model is fine-tuned for; empty is those of the pairs."""
@@ -113,17 +115,15 @@ def watched(recipe: RecipeConfig) -> RecipeConfig:
 
 def _own(family: Family, pipeline: str, settings: Settings, champion: Promotion | None) -> dict[str, Any]:
     """Return the parameters that only this kind of pipeline has."""
-    if settings.tickers and pipeline not in {WEEKLY, COMPLETE}:
-        raise UsageError(f"{pipeline}: makes no twins. Leave --tickers out, or ask {WEEKLY}")
-    if settings.pairs and pipeline != COMPLETE:
-        raise UsageError(f"{pipeline}: makes no portfolios. Leave --pairs out, or ask {COMPLETE}")
+    _refuse_strangers(family, pipeline, settings)
     if pipeline == COMPLETE:
         return _portfolios(family, settings)
-    if pipeline != family.scoring_pipeline and (settings.every_window or settings.max_age_days is not None):
-        raise UsageError(f"{pipeline}: has no windows to score. Ask {family.scoring_pipeline}")
     if pipeline not in {family.scoring_pipeline, family.monitoring_pipeline}:
         recipe = family.recipe(settings.recipe or family.default_recipe, (*settings.overrides, *_shorthands(settings)))
-        return {"recipe": recipe.canonical(), **({"tickers": settings.tickers} if pipeline == WEEKLY else {})}
+        own: dict[str, Any] = {"tickers": settings.tickers} if pipeline == WEEKLY else {}
+        if settings.num_trials is not None:
+            own = {"num_trials": settings.num_trials}
+        return {"recipe": recipe.canonical(), **own}
     if not family.outputs:
         raise UsageError(f"{pipeline}: {family.pipeline} declares no outputs to score. Add them to its Family")
     if settings.recipe or settings.overrides or _shorthands(settings):
@@ -135,6 +135,17 @@ def _own(family: Family, pipeline: str, settings: Settings, champion: Promotion 
         return {"recipe": watched(_recipe_of(family, champion)).canonical()}
     max_age_days = MAX_AGE_DAYS if settings.max_age_days is None else settings.max_age_days
     return {"every_window": settings.every_window, "max_age_days": max_age_days}
+
+
+def _refuse_strangers(family: Family, pipeline: str, settings: Settings) -> None:
+    if settings.tickers and pipeline not in {WEEKLY, COMPLETE}:
+        raise UsageError(f"{pipeline}: makes no twins. Leave --tickers out, or ask {WEEKLY}")
+    if settings.pairs and pipeline != COMPLETE:
+        raise UsageError(f"{pipeline}: makes no portfolios. Leave --pairs out, or ask {COMPLETE}")
+    if settings.num_trials is not None and pipeline != family.tuning_pipeline:
+        raise UsageError(f"{pipeline}: tries one recipe. Leave --trials out, or ask {family.tuning_pipeline}")
+    if pipeline != family.scoring_pipeline and (settings.every_window or settings.max_age_days is not None):
+        raise UsageError(f"{pipeline}: has no windows to score. Ask {family.scoring_pipeline}")
 
 
 def _recipe_of(family: Family, champion: Promotion | None) -> RecipeConfig:
@@ -183,9 +194,11 @@ def _asked_of(pipeline: str) -> tuple[Family, str]:
         return families.find(TWIN), WEEKLY
     if pipeline.replace("_", "-") == COMPLETE:
         return families.find(PROFIT), COMPLETE
-    for ending in (families.SCORING, families.MONITORING):
+    for ending in (families.SCORING, families.MONITORING, families.TUNING):
         if pipeline.endswith(ending):
             family = families.find(pipeline.removesuffix(ending))
+            if ending == families.TUNING and family.starts_from:
+                raise UsageError(f"{pipeline}: stands on the champion of {family.starts_from}. Search for that one")
             return family, f"{family.pipeline}{ending}"
     family = families.find(pipeline)
     return family, family.pipeline

@@ -17,9 +17,11 @@ from components.core.strict_yaml import load, load_file
 
 FAMILIES = "components.families"
 SCORING = "-scoring"
-"""End of the name of a pipeline that predicts; without it, one that trains."""
+"""End of the name of a pipeline that predicts; without one, it trains."""
 MONITORING = "-monitoring"
 """End of the name of a pipeline that watches the champion."""
+TUNING = "-tuning"
+"""End of the name of a pipeline that searches for a better recipe."""
 GPU_TYPE = "nvidia.com/gpu"
 """The device that a training asks for, by the name that Kubernetes gives it."""
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
@@ -134,6 +136,11 @@ class Family:
         return f"{self.pipeline}{MONITORING}"
 
     @property
+    def tuning_pipeline(self) -> str:
+        """The name of the pipeline that searches for a better recipe; who stands on a champion has none."""
+        return f"{self.pipeline}{TUNING}"
+
+    @property
     def predictions_view(self) -> str:
         """The Feast view, and service, that its newest predictions are read from."""
         return f"predictions_{self.name}_v1"
@@ -180,6 +187,15 @@ class Family:
             )
         merged = with_overrides(values, overrides, name=f"recipe {name_or_path}")
         return self.config.parse(merged, name=f"recipe {name_or_path}")
+
+    def varied(self, recipe: RecipeConfig, settings: Mapping[str, object]) -> RecipeConfig:
+        """Return ``recipe`` with some settings, by dotted key, changed.
+
+        Raises:
+            RecipeError: If they do not go together.
+        """
+        changes = [f"{key}={value}" for key, value in settings.items()]
+        return self.config.parse(with_overrides(recipe.model_dump(mode="json"), changes, name="trial"), name="trial")
 
 
 def names() -> list[str]:

@@ -95,6 +95,9 @@ class RecipeConfig(Config):
     """Training processes of this host that share each batch; auto is one per GPU, and one without. Another number
     changes the last bits."""
 
+    experiment: str = Field(default="", max_length=80)
+    """Name of the MLflow experiment that the run is recorded in; empty is the family's."""
+
     data: DataConfig = DataConfig()
     """Windows and zones."""
 

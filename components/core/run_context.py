@@ -76,6 +76,9 @@ class RunContext:
     """Which of several trainings of the run this is: the folder, below the run's, of its curves."""
     enough: Callable[[], bool] = _never
     """Whether a training may end after the epoch that is over, with its best weights: a search says so of the poor."""
+    serves: bool = True
+    """Whether the bundle may be served, and so judged. That of a search's trial may not: it has no graph and no
+    picture of its training, which are most of what a small trial would cost."""
 
     @property
     def folder(self) -> Path:

@@ -18,6 +18,8 @@ JOB_NAMESPACE = "QF_JOB_NAMESPACE"
 """Environment variable, set in pods only, with the namespace that a step may start training jobs in."""
 TRACKING_URI = "QF_TRACKING_URI"
 """Not MLflow's own variable: MLflow sets that for its children whenever a client is made, of whatever root."""
+TUNE_STORAGE = "QF_TUNE_STORAGE"
+"""Environment variable with the URL of the database in which workers of several hosts share a search."""
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_.\-]{0,79}", re.ASCII)
 
 

@@ -8,10 +8,12 @@ what its run holds of the bundle.
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from components.core.bundle import Bundle
+from components.core.files import read_json
 from components.core.registry import ModelHistory, Promotion
 from components.core.verdict import Verdict
 from components.core.workspace import Workspace
@@ -52,6 +54,11 @@ def experiment(store: Any, workspace: Workspace, name: str) -> str:
     return str(store.create_experiment(name, artifact_location=location))
 
 
+def experiment_name(manifest: Mapping[str, Any]) -> str:
+    """Return the experiment that models like the one of a bundle's manifest are recorded in."""
+    return str(manifest["config"].get("experiment") or manifest["family"])
+
+
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
     flat: dict[str, str] = {}
     for key, value in values.items():
@@ -79,7 +86,7 @@ def record(
     from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 - takes two seconds
 
     store = client(workspace)
-    identifier = experiment(store, workspace, str(bundle.manifest["family"]))
+    identifier = experiment(store, workspace, experiment_name(bundle.manifest))
     known = store.search_runs(
         [identifier],
         filter_string=f"tags.`{RUN_KEY}` = '{run_key}' and tags.`{BUNDLE}` = '{bundle.digest}' "
@@ -105,9 +112,9 @@ def record(
     return str(run.info.run_id)
 
 
-def _run(workspace: Workspace, store: Any, promotion: Promotion, family: str) -> str:
+def _run(workspace: Workspace, store: Any, promotion: Promotion) -> str:
     """Return the run that recorded a promoted bundle; one that another server recorded gets one here."""
-    identifier = experiment(store, workspace, family)
+    identifier = experiment(store, workspace, experiment_name(read_json(promotion.folder / "manifest.json")))
     found = store.search_runs([identifier], filter_string=f"tags.`{BUNDLE}` = '{promotion.bundle}'", max_results=1)
     if found:
         return str(found[0].info.run_id)
@@ -132,7 +139,7 @@ def set_aliases(workspace: Workspace, history: ModelHistory) -> None:
         if promotion.bundle not in known:
             source, run_id = promotion.folder.as_uri(), None
             if _served(workspace):
-                run_id = _run(workspace, store, promotion, history.family)
+                run_id = _run(workspace, store, promotion)
                 source = f"runs:/{run_id}/{MANIFEST}"
             tags = {BUNDLE: promotion.bundle, "qf.version": str(promotion.version)}
             made = store.create_model_version(name, source=source, run_id=run_id, tags=tags)

@@ -18,5 +18,6 @@ SECRETS: Final = {
     "qf-signing-key": {"verdict.pem"},
     "qf-verify-key": {"verdict.pub"},
     "qf-vendor": {"token"},
+    "qf-tune": {"storage"},
 }
 """The Secrets that an installation is given, with their keys; ``qf-postgres`` only where Postgres runs inside."""

@@ -32,7 +32,11 @@ STEPS = ("ingest", "features", "assemble", "train", "validate", "promote")
 LATER = {
     "python-cpu": ("mlflow", "redis.asyncio", "psycopg", "components.serving.graph", "components.market.compiled"),
     "python-judge": ("arch.bootstrap", *(f"components.families.{name}.predict" for name in names())),
-    "python-gpu": ("components.train.gang", *(f"components.families.{name}.train" for name in names())),
+    "python-gpu": (
+        "components.train.gang",
+        "components.tune.crew",
+        *(f"components.families.{name}.train" for name in names()),
+    ),
     "python-toto": ("toto.inference.forecaster", "components.features.forecasting", "components.features.toto"),
     "python-mlflow": ("mlflow.server.auth", "flask_wtf", "boto3", "psycopg", "tensorboard.main"),
 }

@@ -178,6 +178,39 @@ def test_a_key_or_value_of_the_yaml_that_cannot_be_is_named(old: str, new: str, 
         HybridConfig.parse(recipe_of(yaml.safe_load(YAML.replace(old, new)), name="s4.yaml"), name="s4.yaml")
 
 
+def with_switches(text: str) -> HybridConfig:
+    return HybridConfig.parse(recipe_of(yaml.safe_load(f"{YAML}{text}"), name="s4.yaml"), name="s4.yaml")
+
+
+@pytest.mark.promise("S4-57")
+def test_the_switch_of_a_third_tracker_is_refused_and_says_who_keeps_the_record() -> None:
+    assert with_switches("use_wandb: false\n") == with_switches("")
+    for value in ("true", "yes-please"):
+        with pytest.raises(RecipeError, match=r"s4\.yaml: use_wandb must be false, was .*MLflow.*TensorBoard"):
+            with_switches(f"use_wandb: {value}\n")
+
+
+def test_the_name_of_an_experiment_is_kept() -> None:
+    assert with_switches("experiment_name: hybrid_v1\n").experiment == "hybrid_v1"
+    assert with_switches("").experiment == ""
+    with pytest.raises(RecipeError, match=r"experiment: .*at most 80"):
+        with_switches(f"experiment_name: {'x' * 81}\n")
+
+
+@pytest.mark.parametrize(
+    ("switches", "words"),
+    [
+        ("{use_distributed: true, num_gpus: 4}", "num_gpus is 4, and hybrid trains in one process"),
+        ("{use_distributed: maybe}", "use_distributed must be true or false, was 'maybe'"),
+        ("{use_distributed: true, num_gpus: 0}", "num_gpus must be a whole number from 1 on, was 0"),
+    ],
+)
+def test_processes_that_cannot_be_are_named(switches: str, words: str) -> None:
+    assert with_switches("use_distributed: false\nnum_gpus: 4\n").processes == 1
+    with pytest.raises(RecipeError, match=words):
+        recipe_of(yaml.safe_load(YAML) | yaml.safe_load(switches), name="s4.yaml")
+
+
 @pytest.mark.promise("S4-12")
 def test_another_number_of_channels_than_the_view_has_is_refused(recipes: dict[str, dict[str, Any]]) -> None:
     assert recipes["published"]["model"]["cnn"]["input_channels"] is None

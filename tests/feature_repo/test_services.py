@@ -1,14 +1,8 @@
 """The same store on real servers: registry on Postgres, online values in Redis, both started here on loopback."""
 
-import contextlib
 import gc
 import multiprocessing
-import os
-import shutil
-import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from servers import free_port, postgres_at, wait_for
 
 from components.core.errors import EnvironmentMissingError
 from components.market.columns import MACD, TECHNICAL
@@ -32,22 +27,6 @@ FIRST, LAST = datetime(2024, 1, 1, 22, tzinfo=UTC), datetime(2024, 1, 20, 22, tz
 DAY = timedelta(days=1)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(port: int, child: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert child.poll() is None, "the server ended"
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.1)
-    raise TimeoutError(f"nothing listens on {port}")
-
-
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port, folder = free_port(), tmp_path_factory.mktemp("redis")
@@ -61,25 +40,8 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    programs = max(Path("/usr/lib/postgresql").glob("*/bin"))
-    folder = tmp_path_factory.mktemp("postgres") / "data"
-    folder.mkdir()
-    user = "nobody" if os.geteuid() == 0 else None  # the server refuses to run as root
-    if user:
-        for path in (folder, *(parent for parent in folder.parents if "pytest-of-" in str(parent))):
-            path.chmod(0o755)
-        shutil.chown(folder, user)
-    port = free_port()
-    subprocess.run(
-        [programs / "initdb", "-D", folder, "-U", "qf", "-A", "trust", "--no-sync"], check=True, user=user,
-        stdout=subprocess.DEVNULL, cwd="/",
-    )  # fmt: skip
-    options = ["-D", folder, "-p", str(port), "-h", "127.0.0.1", "-k", folder, "-F"]
-    child = subprocess.Popen([programs / "postgres", *options], user=user, cwd="/", stderr=subprocess.DEVNULL)
-    wait_for(port, child)
-    yield f"postgresql+psycopg://qf@127.0.0.1:{port}/postgres"
-    child.send_signal(signal.SIGINT)  # fast: does not wait for clients to leave
-    child.wait(30)
+    with postgres_at(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)

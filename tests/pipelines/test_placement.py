@@ -14,7 +14,7 @@ from kfp import compiler
 
 from components.core import family as families
 from components.core.family import GPU_TYPE, QUEUE_LABEL, Family, Resources
-from components.core.workspace import SIGNING_KEY, VERIFY_KEY
+from components.core.workspace import SIGNING_KEY, TUNE_STORAGE, VERIFY_KEY
 from components.market.vendor import TOKEN_FILE
 from components.wiring import CLEAN_UP_S, CPU, GPU, SHARED_MEMORY, SMALL
 from feature_repo.place import REDIS, REGISTRY
@@ -23,6 +23,7 @@ from pipelines.head import FORECASTER
 from pipelines.lint import hazards
 from pipelines.plan import Prices, plan
 from pipelines.training import training_pipeline
+from pipelines.tuning import worker_of
 
 QUEUE = {QUEUE_LABEL: "quantfoundry"}
 OBJECT_STORE = {
@@ -38,6 +39,8 @@ SEES: Mapping[str, tuple[dict[str, str], dict[str, str]]] = {
     "score": ({}, STORES),
     "assemble": ({}, {}),
     "train": ({}, {}),
+    "tune": ({}, {TUNE_STORAGE: "qf-tune"}),
+    "collect": ({}, {}),
     "validate": (
         {"/etc/quantfoundry/signing": "qf-signing-key", "/etc/quantfoundry/verify": "qf-verify-key"},
         {SIGNING_KEY: "qf-settings", VERIFY_KEY: "qf-settings"},
@@ -80,6 +83,8 @@ def plain(name: str) -> str:
 def wanted(pipeline: str, name: str) -> Resources:
     if name == "forecast":
         return FORECASTER
+    if plain(name) == "tune":
+        return worker_of(families.find(pipeline.removesuffix(families.TUNING)).resources)
     if plain(name) != "train":
         return SMALL
     owners = {WEEKLY: TWIN, COMPLETE: PAIRS if name.startswith("train-pairs") else PROFIT}

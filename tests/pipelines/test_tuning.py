@@ -1,4 +1,4 @@
-"""A search over recipes: the poor end early, a killed one goes on, and every trial is on the record."""
+"""Searches as they are asked for: ``qf tune`` on one machine, the tuning pipeline on a cluster."""
 
 import os
 import signal
@@ -8,106 +8,51 @@ import time
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
+import yaml
 from click.testing import CliRunner
+from hybrid_market import ZONES
 
 from cli.main import qf
+from components.core import family as families
 from components.core import trials
-from components.core.errors import RecipeError, UsageError
-from components.core.search import Options, Range
+from components.core.errors import UsageError
+from components.core.family import Family
+from components.core.search import Range
 from components.core.workspace import Workspace
 from components.families.hybrid import FAMILY
-from components.learning.spool import Spool
-from pipelines import tuning
-from pipelines.tuning import GRACE_EPOCHS, REDUCTION_FACTOR, Search
+from components.tune.search import Search
+from components.tune.step import TRIALS_AT_A_TIME
+from pipelines import COMPILED
+from pipelines.request import Settings, request
+from pipelines.searching import search_of
+from pipelines.tuning import NUM_TRIALS, NUM_WORKERS
+
+SOURCE = "synthetic://noise?symbols=2&days=500&seed=3"
 
 
-def search_in(root: Path, **changes: Any) -> Search:
+def search_in(root: Path, family: Family = FAMILY, **changes: Any) -> Search:
     values: dict[str, Any] = {
-        "family": FAMILY, "recipe": FAMILY.recipe("calibration"), "source": "synthetic://noise", "dataset": "made_up",
-        "space": {"train.lr": Range(1e-4, 1e-2, log=True), "train.batch": Options((16, 32))},
-        "workspace": Workspace.at(str(root)), "metric": "val_sharpe_ratio",
+        "recipe": family.recipe(family.default_recipe), "space": {"train.lr": Range(1e-4, 1e-2, log=True)},
+        "source": SOURCE, "dataset": "made_up", "workspace": Workspace.at(str(root)), "metric": "val_loss",
     }  # fmt: skip
-    return Search(**values | changes)
-
-
-@pytest.fixture
-def search(tmp_path: Path) -> Search:
-    made = search_in(tmp_path)
-    made.folder.mkdir(parents=True)
-    return made
-
-
-def reported(study: Any, spool: Path, values: list[float]) -> tuple[Any, tuning._Watch, int]:
-    """Return a trial that was told of ``values``, one an epoch, its watch, and the epoch after which it was ended."""
-    trial = study.ask()
-    watch = tuning._Watch(trial, spool, "eval/sharpe_ratio")
-    with Spool(spool, training=f"t{trial.number}", position=0) as lines:
-        for epoch, value in enumerate(values, start=1):
-            lines.append(epoch, {"eval/sharpe_ratio": value, "eval/loss": 9.0}, time_ms=0)
-            lines.append(epoch, {"step/loss": -1.0}, time_ms=0)
-            if watch():
-                return trial, watch, epoch
-    return trial, watch, len(values)
-
-
-@pytest.mark.promise("S4-87")
-def test_a_trial_that_is_worse_at_a_rung_ends_there_and_no_sooner(search: Search, tmp_path: Path) -> None:
-    assert (GRACE_EPOCHS, REDUCTION_FACTOR, FAMILY.recipe("daily").train.epochs) == (10, 2, 100)
-    study = search.study()
-    good, _, epochs = reported(study, tmp_path / "good.jsonl", [1.0 + 0.01 * epoch for epoch in range(45)])
-    assert epochs == 45
-    study.tell(good, 1.44)
-    _, watch, epochs = reported(study, tmp_path / "poor.jsonl", [0.5] * 45)
-    assert epochs == GRACE_EPOCHS
-    assert watch.ended
-    _, watch, epochs = reported(study, tmp_path / "better.jsonl", [2.0] * 45)
-    assert (epochs, watch.ended) == (45, False)
-
-
-@pytest.mark.promise("S4-89")
-def test_a_proposal_follows_from_the_seed_and_the_number_of_trials(tmp_path: Path) -> None:
-    proposals = list[list[dict[str, Any]]]()
-    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        recipe = FAMILY.recipe("calibration", (f"seed={seed}",))
-        made = search_in(tmp_path / name, recipe=recipe)
-        made.folder.mkdir(parents=True)
-        study, found = made.study(), list[dict[str, Any]]()
-        assert study.direction == optuna.study.StudyDirection.MAXIMIZE
-        for value in (0.1, 0.7, 0.3):
-            trial = tuning._ask(made, study)
-            study.tell(trial, value)
-            found.append(trial.params)
-        assert (study.best_value, study.best_params) == (0.7, found[1])
-        proposals.append(found)
-    assert proposals[0] == proposals[1] != proposals[2]
-    for params in proposals[0]:
-        assert 1e-4 <= params["train.lr"] <= 1e-2
-        assert params["train.batch"] in (16, 32)
-
-
-def test_what_was_cut_off_is_the_next_to_be_tried(search: Search) -> None:
-    study = search.study()
-    cut_off = tuning._ask(search, study)
-    again = search.study()
-    tuning._retry_cut_off(again)
-    assert tuning._ask(search, again).params == cut_off.params
-    assert tuning._ask(search, again).params != cut_off.params
-    assert again.trials[0].state == optuna.trial.TrialState.FAIL
-
-
-def test_a_trial_becomes_a_recipe_and_one_that_cannot_be_is_named(search: Search) -> None:
-    found = tuning.recipe_with(search, {"train.lr": 0.0012345678901234567, "train.batch": 16})
-    assert (found.train.lr, found.train.batch) == (0.0012345678901234567, 16)
-    with pytest.raises(RecipeError, match=r"must be divisible by num_heads, was 30 and 4"):
-        tuning.recipe_with(search, {"model.cnn.hidden_dim": 30, "model.cnn.num_heads": 4})
+    return search_of(family, **values | changes)
 
 
 def test_another_search_has_another_folder(tmp_path: Path) -> None:
     same, other = search_in(tmp_path), search_in(tmp_path, space={"train.lr": Range(1e-4, 1e-3, log=True)})
     assert search_in(tmp_path).folder == same.folder != other.folder
-    assert search_in(tmp_path, metric="val_loss").maximize is False
+
+
+def test_who_stands_on_a_champion_is_not_searched_for(tmp_path: Path) -> None:
+    twin = families.find("twin")
+    for ask in (
+        lambda: search_in(tmp_path, twin),
+        lambda: request("twin-tuning", Workspace.at(str(tmp_path)), source=SOURCE, settings=Settings()),
+    ):
+        with pytest.raises(UsageError, match=r"stands on the champion of foundation\. Search for that one"):
+            ask()
+    assert not (COMPILED / f"{twin.tuning_pipeline}.yaml").exists()
 
 
 @pytest.mark.promise("S4-54")
@@ -116,34 +61,65 @@ def test_fifty_trials_four_at_a_time_are_the_default() -> None:
     text = CliRunner().invoke(qf, ["tune", "--help"], catch_exceptions=False).output
     assert "[default: 50" in text
     assert "[default: 4" in text
+    assert (NUM_TRIALS, NUM_WORKERS * TRIALS_AT_A_TIME) == (50, 4)
     with pytest.raises(UsageError, match=r"--space 'train\.lr'"):
         CliRunner().invoke(
             qf, ["tune", "hybrid", "--source", "synthetic://noise", "--space", "train.lr"], catch_exceptions=False
         )
 
 
-MARKET = "synthetic://noise?symbols=2&days=500&seed=3"
-SMALL = (
-    "data: {window: 6}\nmodel: {cnn: {hidden_dim: 16, num_heads: 2}, lstm: {hidden_dim: 8}, fusion: {num_heads: 2}}\n"
-    "train: {epochs: 2, batch: 64, threads: 1, device: cpu, workers: 0, checkpoint_every_batches: 2}\n"
-)
+def test_only_a_search_tries_many(tmp_path: Path) -> None:
+    workspace = Workspace.at(str(tmp_path))
+    asked = request("hybrid-tuning", workspace, source=SOURCE, settings=Settings(num_trials=7, recipe="smoke"))
+    assert (asked.pipeline, asked.family, asked.arguments["num_trials"]) == ("hybrid-tuning", FAMILY, 7)
+    assert asked.run_key.startswith("hybrid-tuning-")
+    with pytest.raises(UsageError, match=r"hybrid: tries one recipe\. Leave --trials out, or ask hybrid-tuning"):
+        request("hybrid", workspace, source=SOURCE, settings=Settings(num_trials=7))
+
+
+@pytest.mark.promise("S4-88")
+def test_a_worker_has_two_cores_and_half_a_gpu_for_each_of_its_trials() -> None:
+    spec, platform = yaml.safe_load_all((COMPILED / "hybrid-tuning.yaml").read_text())
+    assert spec["root"]["inputDefinitions"]["parameters"]["num_trials"]["defaultValue"] == 50
+    executors = spec["deploymentSpec"]["executors"]
+    workers = sorted(name for name in executors if name.startswith("exec-tune"))
+    assert workers == ["exec-tune", "exec-tune-2"]
+    for name in workers:
+        asks = executors[name]["container"]["resources"]
+        assert float(asks["resourceCpuLimit"]) / TRIALS_AT_A_TIME == 2
+        assert int(asks["accelerator"]["resourceCount"]) / TRIALS_AT_A_TIME == 0.5
+        placed = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][name]
+        secrets = {item["secretName"]: item["keyToEnv"] for item in placed["secretAsEnv"]}
+        assert secrets == {"qf-tune": [{"envVar": "QF_TUNE_STORAGE", "secretKey": "storage"}]}
+
+
+RECIPE = f"""
+data: {{window: 6, zones: {ZONES}}}
+model: {{cnn: {{hidden_dim: 16, num_heads: 2}}, lstm: {{hidden_dim: 8}}, fusion: {{num_heads: 2}}}}
+train: {{epochs: 1, batch: 64, threads: 1, device: cpu, workers: 0, checkpoint_every_batches: 2}}
+"""
+"""Network and training of the searches below; each trial takes a fraction of a second."""
+
+
+def lines_of(root: Path, *arguments: str) -> list[str]:
+    recipe = root / "recipe.yaml"
+    recipe.write_text(RECIPE, encoding="utf-8")
+    common = ("--source", SOURCE, "--dataset", "made_up", "--recipe", str(recipe), "--root", str(root / "root"))
+    return [sys.executable, "-m", "cli", *arguments, *common]
 
 
 @pytest.mark.slow
 def test_a_search_killed_at_work_goes_on_and_every_trial_is_counted(tmp_path: Path) -> None:
-    (tmp_path / "recipe.yaml").write_text(SMALL, encoding="utf-8")
-    root = tmp_path / "root"
-    command = [sys.executable, "-m", "cli", "tune", "hybrid", "--source", MARKET, "--recipe",
-               str(tmp_path / "recipe.yaml"), "--space", "train.lr=1e-4..1e-2:log", "--trials", "3", "--jobs", "2",
-               "--dataset", "made_up", "--root", str(root)]  # fmt: skip
-    ledger = Workspace.at(str(root)).trials("hybrid", "made_up")
+    command = [*lines_of(tmp_path, "tune", "hybrid"), "--space", "train.lr=1e-4..1e-2:log", "--trials", "3",
+               "--jobs", "1"]  # fmt: skip
+    ledger = Workspace.at(str(tmp_path / "root")).trials("hybrid", "made_up")
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     while child.poll() is None and not trials.read(ledger):
-        time.sleep(0.2)
-    os.killpg(child.pid, signal.SIGKILL)  # the search and its workers, a group of their own
+        time.sleep(0.05)
+    os.killpg(child.pid, signal.SIGKILL)  # the search and its worker, a group of their own
     child.communicate()
     before = trials.read(ledger)
-    assert 1 <= len(before) <= 2
+    assert 1 <= len(before) <= 3
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "the best of 3 trials" in done.stdout
@@ -153,5 +129,5 @@ def test_a_search_killed_at_work_goes_on_and_every_trial_is_counted(tmp_path: Pa
     assert {trial.kind for trial in counted} == {"tune"}
     assert all(trial.score is not None for trial in counted)
     best = done.stdout.splitlines()[-1].partition("--recipe ")[2]
-    assert FAMILY.recipe(best).train.epochs == 2
+    assert FAMILY.recipe(best).train.epochs == 1
     assert FAMILY.recipe(best).digest() in {trial.recipe for trial in counted}

@@ -175,6 +175,19 @@ def test_the_step_records_a_refused_model_once_and_promotes_nothing(tracked: Wor
     assert history(tracked).length == 0
 
 
+@pytest.mark.promise("S4-52")
+def test_a_recipe_names_the_experiment_that_its_runs_are_recorded_in(tracked: Workspace, tmp_path: Path) -> None:
+    for name, config in (("named", {"experiment": "hybrid_v1"}), ("unnamed", {"experiment": ""})):
+        bundle = make_bundle(tmp_path / name, len(name), config=config)
+        folder = lay_down(tmp_path / f"{name}-verdict", make_verdict(bundle, DATASET, verdict="fail"), tracked)
+        assert step(tracked, bundle, folder) == "refused"
+    store = tracking.client(tracked)
+    found = {item.name: item.experiment_id for item in store.search_experiments() if item.name != "Default"}
+    assert found.keys() == {"hybrid_v1", FAMILY}
+    for experiment_id in found.values():
+        assert len(store.search_runs([experiment_id])) == 1
+
+
 def test_the_step_refuses_a_pass_by_a_laxer_judge_and_says_what_is_lacking(tracked: Workspace, tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "a", 1)
     verdict = make_verdict(bundle, DATASET, judge=JudgeConfig(min_signals=5))

@@ -95,7 +95,8 @@ def train(config: FoundationConfig, examples: Path, out: Path, run: RunContext) 
     }
     signature = signature_of(FOUNDATION, config.data.window, ("quantile",))
     with fresh_folder(out) as folder:
-        write_graph(folder, model, data, signature, horizon=config.data.horizon)
+        if run.serves:
+            write_graph(folder, model, data, signature, horizon=config.data.horizon)
         write_files(folder, model, data, history=history, facts=facts)
         seal(
             folder,

@@ -68,7 +68,8 @@ def train(config: HealthConfig, examples: Path, out: Path, run: RunContext) -> B
     facts = {"model_type": config.model.type, "best_epoch": best_epoch, **shape(config)}
     signature = signature_of(RETURNS, config.data.window, OUTPUTS)
     with fresh_folder(out) as folder:
-        write_graph(folder, model, data, signature, horizon=config.data.horizon)
+        if run.serves:
+            write_graph(folder, model, data, signature, horizon=config.data.horizon)
         write_files(folder, model, data, history=history, facts=facts)
         seal(
             folder,

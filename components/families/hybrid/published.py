@@ -1,10 +1,13 @@
-"""The published system's YAML, all 41 of its keys, as a recipe of this family. Importing this loads no torch."""
+"""The published system's YAML, all 41 of its keys, and its switches, as a recipe of this family.
+
+Importing this loads no torch.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from components.core.errors import RecipeError
-from components.families.hybrid import INPUTS
+from components.families.hybrid import FAMILY, INPUTS
 from components.families.hybrid.config import METRICS
 
 SAME: Final[Mapping[str, str]] = {
@@ -48,6 +51,9 @@ SAME: Final[Mapping[str, str]] = {
 }
 """Keys that are settings here, under another name."""
 
+SWITCHES: Final = ("experiment_name", "use_distributed", "num_gpus", "use_wandb")
+"""Keys beside the groups, about how a run is carried out."""
+
 FEATURES: Final[Mapping[str, tuple[str, ...]]] = {
     "open": ("open",),
     "high": ("high",),
@@ -71,8 +77,8 @@ def recipe_of(values: Mapping[str, Any], *, name: str) -> dict[str, Any]:
     Raises:
         RecipeError: If a key is unknown, or asks for what is refused; the key is named.
     """
-    recipe: dict[str, Any] = {}
-    for key, value in leaves(values):
+    recipe = _switched(values, name)
+    for key, value in leaves({key: value for key, value in values.items() if key not in SWITCHES}):
         match key:
             case "data.features":
                 _known(name, key, value, FEATURES)
@@ -98,6 +104,38 @@ def recipe_of(values: Mapping[str, Any], *, name: str) -> dict[str, Any]:
             "it out, and it is taken from them"
         )
     return recipe
+
+
+def _switched(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return what the switches of a run set in the recipe.
+
+    Raises:
+        RecipeError: If one asks for what is refused, or for what this network cannot do.
+    """
+    if (third := values.get("use_wandb", False)) is not False:
+        reason = "MLflow is the record, and every run keeps TensorBoard's files; no third tracker is written"
+        raise RecipeError(f"{name}: use_wandb must be false, was {third!r:.40}: {reason}")
+    processes = {"processes": _processes(values, name)} if "use_distributed" in values else {}
+    return processes | ({"experiment": values["experiment_name"]} if "experiment_name" in values else {})
+
+
+def _processes(values: Mapping[str, Any], name: str) -> int:
+    """Return how many processes shall train together, one for each GPU.
+
+    Raises:
+        RecipeError: If several are asked for, and this network trains in one.
+    """
+    distributed, num_gpus = values.get("use_distributed", False), values.get("num_gpus", 1)
+    if not isinstance(distributed, bool):
+        raise RecipeError(f"{name}: use_distributed must be true or false, was {distributed!r:.40}")
+    if not isinstance(num_gpus, int) or isinstance(num_gpus, bool) or num_gpus < 1:
+        raise RecipeError(f"{name}: num_gpus must be a whole number from 1 on, was {num_gpus!r:.40}")
+    if distributed and num_gpus > 1 and not FAMILY.parallel:
+        raise RecipeError(
+            f"{name}: num_gpus is {num_gpus}, and {FAMILY.pipeline} trains in one process. Set it to 1, or "
+            "use_distributed to false"
+        )
+    return num_gpus if distributed else 1
 
 
 def leaves(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -103,7 +103,8 @@ def train(config: HybridConfig, examples: Path, out: Path, run: RunContext) -> B
     of_host = notes(threads=config.train.threads, device=device, started=started, finished=run.clock())
     signature = signature_of(INPUTS, config.data.window, OUTPUTS)
     with fresh_folder(out) as folder:
-        write_graph(folder, model, data, signature, horizon=config.data.horizon)
+        if run.serves:
+            write_graph(folder, model, data, signature, horizon=config.data.horizon)
         write_files(folder, model, data, history=history, facts={"best_epoch": best_epoch} | shape(config))
         write_json(folder / ATTENTION, attention)
         seal(

@@ -70,14 +70,18 @@ def train(config: PriceActionConfig, examples: Path, out: Path, run: RunContext)
             calibration, threshold = decide(fit, config)
         if world.leads:
             history = fit.position.history
-            draw_training_curve(run.folder / "training_curve.png", history, best_epoch=best.epoch)
+            if run.serves:
+                draw_training_curve(run.folder / "training_curve.png", history, best_epoch=best.epoch)
             notes = advice(history, best.epoch)
             for line in notes:
                 run.log.warning("%s", line)
-            graph = graph_of(fit.model, calibration, threshold, scaler=scaler, data=data, window=config.data.window)
             with fresh_folder(out) as folder:
-                with atomic_file(folder / GRAPH) as file:
-                    file.write(graph)
+                if run.serves:
+                    graph = graph_of(
+                        fit.model, calibration, threshold, scaler=scaler, data=data, window=config.data.window
+                    )  # fmt: skip
+                    with atomic_file(folder / GRAPH) as file:
+                        file.write(graph)
                 _write(folder, config, scaler, fit, best=best, calibration=calibration, threshold=threshold)
                 _seal(folder, config, scaler, data, notes=_notes(config, device, started, run.clock(), notes))
         world.wait()

@@ -78,7 +78,8 @@ def train(config: ProfitConfig, examples: Path, out: Path, run: RunContext) -> B
     facts |= {"window_size": config.data.window, "return_scale": samples.scale}
     signature = signature_of(COLUMNS, config.data.window, OUTPUTS)
     with fresh_folder(out) as folder:
-        write_graph(folder, model, data, signature, horizon=config.data.horizon)
+        if run.serves:
+            write_graph(folder, model, data, signature, horizon=config.data.horizon)
         write_files(folder, model, data, history=history, facts=facts)
         seal(
             folder,

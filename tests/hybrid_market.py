@@ -58,9 +58,11 @@ def write(folder: Path, rows: np.ndarray) -> Path:
     close, opening = rows[..., INPUTS.index("close")], rows[..., INPUTS.index("open")]
     label, now, move = actions(close, 1)
     zone = np.empty(num_times, dtype=object)
+    times = np.datetime64("2020-01-01", "us") + np.arange(num_times) * np.timedelta64(1, "D")
+    zones: dict[str, dict[str, str]] = {}
     for name, span in chronological(num_times, ZONES).items():
         zone[span] = name
-    times = np.datetime64("2020-01-01", "us") + np.arange(num_times) * np.timedelta64(1, "D")
+        zones[name] = {"first": f"{times[span][0]}+00:00", "last": f"{times[span][-1]}+00:00"}
     labels = {"label": label, "now": now, "move": move, "forward_return": next_open_return(opening)}
     table = pa.table({
         "symbol": np.repeat([f"S{number:03d}" for number in range(num_symbols)], num_times),
@@ -73,7 +75,7 @@ def write(folder: Path, rows: np.ndarray) -> Path:
     pq.write_table(table, folder / "examples.parquet")
     manifest: dict[str, Any] = {
         "columns": list(INPUTS), "dataset": "made-up", "source": "test", "bars_per_year": 365.25, "horizon": 1,
-        "labeller": ACTION_LABELLER, "classes": list(ACTIONS),
+        "labeller": ACTION_LABELLER, "classes": list(ACTIONS), "zones": zones,
         "files": {"examples.parquet": sha256_of(folder / "examples.parquet")},
     }  # fmt: skip
     write_json(folder / "manifest.json", manifest | {"digest": examples_digest(manifest)})

@@ -1,0 +1,1 @@
+"""The tune step: workers that share one search over recipes, and what they found."""
