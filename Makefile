@@ -3,8 +3,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 CHECKOV := .venv-checkov
 STAMP := $(VENV)/.installed-$(shell cat requirements/lock.txt requirements/torch.txt pyproject.toml | sha256sum | cut -c1-16)
-TWO := -n 2 --dist loadfile
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
+LATER ?= slow or realdata
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Two test processes share the cores: a thread that waits for another must not spin, or both take ten times as long.
+test test-slow test-docker: export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: run test test-slow test-docker images check manifests checkov lock lock-images clean
 
@@ -15,7 +18,7 @@ test: $(STAMP)  ## the quick tests
 	$(BIN)/python -m pytest $(TWO)
 
 test-slow: $(STAMP)  ## the tests that take minutes, and those on real data where it lies beside the project
-	$(BIN)/python -m pytest $(TWO) -m "slow or realdata"
+	$(BIN)/python -m pytest $(TWO) -m "$(LATER)"
 
 images: $(STAMP)  ## build every container image, on a clean machine too
 	$(BIN)/python -m images build

@@ -16,6 +16,8 @@ hypothesis.settings.load_profile("unhurried")
 
 TOP = Path(__file__).parents[1]
 SHARED_DATA = TOP.parent / "shared" / "data"
+LONGEST_FIRST = ("e2e", "pipelines", "families", "contract", "cli", "promote")
+"""Folders whose files take minutes: of two processes none is to begin one when the other has nothing left."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -31,9 +33,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         absent.add("root")
     if not startable():
         absent.add("docker")
-    kept = [item for item in items if not any(item.get_closest_marker(name) for name in absent)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = kept
+    left_out = {item for item in items if any(item.get_closest_marker(name) for name in absent)}
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = sorted((item for item in items if item not in left_out), key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """The images' tests, which build them, come before all; the rest by folder, as they were collected."""
+    folder = item.path.parent.name
+    rank = LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+    return -1 if item.get_closest_marker("docker") else rank
 
 
 @pytest.fixture(scope="session", autouse=True)

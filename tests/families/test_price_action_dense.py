@@ -149,12 +149,12 @@ def test_dropout_works_in_training_alone(small: DenseTransformer) -> None:
         quiet = small.logits(slab)
         assert torch.equal(quiet, small.logits(slab))
         small.train()
-        drawn = torch.stack([small.logits(slab) for _ in range(400)])
+        drawn = torch.stack([small.logits(slab) for _ in range(200)])
         pool = MaskPool(0.2, num_elements=2**20, seed=1, device=torch.device("cpu"))
-        pooled = torch.stack([small.logits(slab, masks=pool.draw(small.num_sites)) for _ in range(400)])
+        pooled = torch.stack([small.logits(slab, masks=pool.draw(small.num_sites)) for _ in range(200)])
     assert not torch.equal(drawn[0], drawn[1])
     spread = drawn.std(dim=0).mean()
-    assert float((drawn.mean(dim=0) - pooled.mean(dim=0)).abs().mean()) < 0.1 * float(spread)
+    assert float((drawn.mean(dim=0) - pooled.mean(dim=0)).abs().mean()) < 0.15 * float(spread)
     assert float(pooled.std(dim=0).mean()) == pytest.approx(float(spread), rel=0.05)
 
 
