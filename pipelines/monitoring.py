@@ -12,14 +12,12 @@ from kfp import dsl
 
 from components.assemble.component import assemble
 from components.core.family import Family
-from components.features.component import features
 from components.ingest import MAX_RESTATED
-from components.ingest.component import ingest
 from components.monitor.component import monitor
 from components.validate.component import observe
-from components.wiring import SMALL, may_fetch, may_use_features, may_verify, place
+from components.wiring import SMALL, may_verify, place
+from pipelines.head import DEFAULT_SOURCE, features_of
 from pipelines.request import watched
-from pipelines.training import DEFAULT_SOURCE
 
 
 def monitoring_pipeline(family: Family) -> Any:
@@ -43,24 +41,11 @@ def monitoring_pipeline(family: Family) -> Any:
         root: str = "/qf",
     ):
         run = {"run_key": run_key, "root": root}
-        bars = ingest(
-            source=source,
-            symbols=symbols,
-            asof=asof,
-            dataset=dataset,
-            faults=faults,
-            layout=layout,
-            max_restated=max_restated,
-            context=context,
-            options=options,
-            **run,
-        )
-        place(bars, SMALL, cached=False)
-        may_fetch(bars)
-        table = features(snapshot=bars.outputs["snapshot"], **run)
-        place(table, SMALL, cached=False)
-        may_use_features(table)
-        rows = assemble(features=table.outputs["features"], family=name, recipe=recipe, **run)
+        table = features_of(
+            run, source=source, symbols=symbols, asof=asof, dataset=dataset, faults=faults, layout=layout,
+            max_restated=max_restated, context=context, options=options,
+        )  # fmt: skip
+        rows = assemble(features=table, family=name, recipe=recipe, **run)
         place(rows, SMALL, cached=False)
         seen = observe(examples=rows.outputs["examples"], family=name, dataset=dataset, **run)
         place(seen, SMALL, cached=False)
