@@ -12,7 +12,7 @@ from components.core.config import Config
 
 FORMAT: Final = 1
 MAX_P_VALUE: Final = 0.05
-"""Chance of the drift being none, from which it counts as one."""
+"""How often stretches that are all alike may count as a drift."""
 
 Outcome = Literal["keep", "retrain", "insufficient evidence"]
 
@@ -89,7 +89,7 @@ def _decay(then: Mapping[str, Any], now: Mapping[str, Any]) -> Finding:
 def _drift(drift: Mapping[str, Any], num_live_times: int) -> Finding:
     num_times, newest, earlier = int(drift["num_times"]), drift["newest"], drift["earlier"]
     if not num_times:
-        told = f"Too few times to compare: {num_live_times} since, of which the features have."
+        told = f"Too few times to compare: {num_live_times} since it was judged, or too few before them."
         return Finding(what="drift", outcome="insufficient evidence", reason=told)
     indices = [newest, *earlier]
     if not all(index is not None and math.isfinite(index) for index in indices):
