@@ -133,7 +133,7 @@ def test_who_scores_asks_for_the_forecaster_of_the_champion(tmp_path: Path, sour
 
 def test_intraday_bars_have_no_forecasts_of_days(tmp_path: Path) -> None:
     (tmp_path / "snapshot").mkdir()
-    write_json(tmp_path / "snapshot" / "manifest.json", {"digest": "0" * 64, "interval": "1h"})
+    write_json(tmp_path / "snapshot" / "manifest.json", {"digest": "0" * 64, "interval": "intraday"})
     assert forecast(tmp_path, recipe())["reason"] == "the bars are not daily"
 
 
