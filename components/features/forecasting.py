@@ -4,6 +4,7 @@ The step never fails for want of a forecaster: it records which one was taken, a
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false
 import importlib.util
 import tempfile
 from collections.abc import Callable, Generator

@@ -1,6 +1,7 @@
 """What the forecast step hands to the features step: who made the forecasts, why, and their rows."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 import torch
@@ -31,6 +32,7 @@ from components.features.forecasting import (
     made_of,
     panel_forecasts,
     wanted,
+    weights,
 )
 from components.features.forecasts import Forecasts, read_forecasts, write_forecasts
 from components.features.materialize import features_of
@@ -133,7 +135,7 @@ def test_who_scores_asks_for_the_forecaster_of_the_champion(tmp_path: Path, sour
 
 def test_intraday_bars_have_no_forecasts_of_days(tmp_path: Path) -> None:
     (tmp_path / "snapshot").mkdir()
-    write_json(tmp_path / "snapshot" / "manifest.json", {"digest": "0" * 64, "interval": "1h"})
+    write_json(tmp_path / "snapshot" / "manifest.json", {"digest": "0" * 64, "interval": "intraday"})
     assert forecast(tmp_path, recipe())["reason"] == "the bars are not daily"
 
 
@@ -142,6 +144,20 @@ def test_weights_that_nobody_put_there_are_missing_and_never_fetched_from_elsewh
     assert run.workspace.forecaster("Datadog/Toto-Open-Base-1.0") == tmp_path / "forecasters/Datadog/Toto-Open-Base-1.0"
     with pytest.raises(EnvironmentMissingError, match="not installed here"):
         forecaster(ForecastedDataConfig(), run)
+
+
+def test_weights_of_an_object_store_are_fetched_whole_and_those_that_it_lacks_are_missing(tmp_path: Path) -> None:
+    store, run = fsspec.filesystem("memory"), run_in(tmp_path)
+    store.pipe({"/toto/tiny/model.safetensors": b"weights", "/toto/tiny/config.json": b"{}"})
+    with weights("memory://toto/tiny", run) as folder:
+        found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert found == {"model.safetensors": b"weights", "config.json": b"{}"}
+    assert not folder.exists()
+    with (
+        pytest.raises(EnvironmentMissingError, match=r"memory://toto/other/model\.safetensors: no such object"),
+        weights("memory://toto/other", run),
+    ):
+        pass
 
 
 def test_a_forecast_is_made_of_the_closes_up_to_its_bar_as_a_share_of_its_own() -> None:
