@@ -89,9 +89,8 @@ class TD3:
         descend(self._optimizers["critic"], loss)
         self._num_gradients += 1
         if self._num_gradients % self._config.policy_delay == 0:
-            descend(
-                self._optimizers["policy"], -self.critic(batch.observation, self.policy(batch.observation))[0].mean()
-            )
+            first = self.critic(batch.observation, self.policy(batch.observation))[0]
+            descend(self._optimizers["policy"], -first.mean())
             targets, networks = (self.critic_target, self.policy_target), (self.critic, self.policy)
             follow(targets, networks, tau=self._config.tau)
         return loss.detach()
