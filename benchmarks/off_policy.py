@@ -47,6 +47,7 @@ with warnings.catch_warnings():
     from tianshou.env import DummyVectorEnv
     from tianshou.utils.net.common import Net
     from tianshou.utils.net.discrete import NoisyLinear
+    from tianshou.utils.torch_utils import policy_within_training_step
 
 mpl.use("svg")
 from matplotlib import pyplot as plt
@@ -74,7 +75,7 @@ class Task:
     gradients: int
 
 
-PENDULUM_TASK, CARTPOLE_TASK = Task("Pendulum-v1", -250.0, 3000, 8), Task("CartPole-v1", 195.0, 4000, 4)
+PENDULUM_TASK, CARTPOLE_TASK = Task("Pendulum-v1", -250.0, 3000, 8), Task("CartPole-v1", 195.0, 3000, 4)
 TASKS = {"sac": PENDULUM_TASK, "td3": PENDULUM_TASK, "rainbow_dqn": CARTPOLE_TASK}
 
 
@@ -167,11 +168,12 @@ class Tianshou:
             self._rows.collect(n_step=STARTS, random=True)
             self.num_steps += STARTS
         self._policy.train()
-        self._rows.collect(n_step=STEPS * NUM_ENVS)
-        self.num_steps += STEPS * NUM_ENVS
-        self._buffer.set_beta(0.4 + 0.6 * min(1.0, self.num_steps / CARTPOLE_TASK.most))
-        for _ in range(self._gradients):
-            self._agent.update(buffer=self._buffer, sample_size=CARTPOLE["batch"])
+        with policy_within_training_step(self._policy):
+            self._rows.collect(n_step=STEPS * NUM_ENVS)
+            self.num_steps += STEPS * NUM_ENVS
+            self._buffer.set_beta(0.4 + 0.6 * min(1.0, self.num_steps / CARTPOLE_TASK.most))
+            for _ in range(self._gradients):
+                self._agent.update(buffer=self._buffer, sample_size=CARTPOLE["batch"])
 
     def act(self, observation: Tensor) -> Tensor:
         """Return the actions it values most, without noise."""

@@ -63,3 +63,10 @@ def follow(targets: Iterable[nn.Module], networks: Iterable[nn.Module], *, tau: 
         for target, network in zip(targets, networks, strict=True):
             for old, new in zip(target.parameters(), network.parameters(), strict=True):
                 old.lerp_(new, tau)
+
+
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """Take a step down the gradient of ``loss``, which only the optimizer's own weights get."""
+    optimizer.zero_grad()
+    loss.backward(inputs=optimizer.param_groups[0]["params"])  # a critic that a policy climbs is left out
+    optimizer.step()

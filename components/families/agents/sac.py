@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from components.families.agents.algorithms import SACConfig
 from components.families.agents.config import NetworkConfig
-from components.families.agents.critic import TwinCritic, follow, frozen_copy
+from components.families.agents.critic import TwinCritic, descend, follow, frozen_copy
 from components.families.agents.experience import Experience, restore_training, training_tensors
 from components.families.agents.networks import body
 from components.families.agents.replay import Batch
@@ -105,13 +105,13 @@ class SAC:
         action, log_density = self.policy.sample(batch.observation, self._noise(len(batch.reward)))
         temperature = self.log_temperature.detach().exp()
         too_random = log_density.detach().mean() - self._action_size  # below 0 if so: the entropy aimed at is -action
-        self._descend("temperature", -self.log_temperature * too_random)
+        descend(self._optimizers["temperature"], -self.log_temperature * too_random)
         value = self.critic(batch.observation, batch.action)
         critic_loss = 0.5 * (value - self.targets(batch, temperature)).square().mean(dim=1).sum()
-        self._descend("critic", critic_loss)
+        descend(self._optimizers["critic"], critic_loss)
         best = self.critic(batch.observation, action).amin(dim=0)
         policy_loss = (temperature * log_density - best).mean()
-        self._descend("policy", policy_loss)
+        descend(self._optimizers["policy"], policy_loss)
         follow([self.target], [self.critic], tau=self._config.tau)
         return torch.stack([critic_loss.detach(), policy_loss.detach(), temperature])
 
@@ -121,12 +121,6 @@ class SAC:
         action, log_density = self.policy.sample(batch.following, self._noise(len(batch.reward)))
         value = self.target(batch.following, action).amin(dim=0) - temperature * log_density
         return batch.reward + batch.discount * value
-
-    def _descend(self, name: str, loss: Tensor) -> None:
-        optimizer = self._optimizers[name]
-        optimizer.zero_grad()
-        loss.backward(inputs=optimizer.param_groups[0]["params"])  # the critic gets none of the policy's gradient
-        optimizer.step()
 
     def state(self) -> dict[str, Tensor]:
         """Return weights, optimizers, replay, random numbers and environments."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from components.families.agents.algorithms import TD3Config
 from components.families.agents.config import NetworkConfig
-from components.families.agents.critic import TwinCritic, follow, frozen_copy
+from components.families.agents.critic import TwinCritic, descend, follow, frozen_copy
 from components.families.agents.experience import Experience, restore_training, training_tensors
 from components.families.agents.networks import body
 from components.families.agents.replay import Batch
@@ -86,10 +86,11 @@ class TD3:
         """Take one gradient of the critics, and when it is its turn one of the policy; return the critics' loss."""
         value = self.critic(batch.observation, batch.action)
         loss = (value - self.targets(batch)).square().mean(dim=1).sum()
-        self._descend("critic", loss)
+        descend(self._optimizers["critic"], loss)
         self._num_gradients += 1
         if self._num_gradients % self._config.policy_delay == 0:
-            self._descend("policy", -self.critic(batch.observation, self.policy(batch.observation))[0].mean())
+            first = self.critic(batch.observation, self.policy(batch.observation))[0]
+            descend(self._optimizers["policy"], -first.mean())
             targets, networks = (self.critic_target, self.policy_target), (self.critic, self.policy)
             follow(targets, networks, tau=self._config.tau)
         return loss.detach()
@@ -102,12 +103,6 @@ class TD3:
         noise = noise.clamp(-config.target_noise_clip, config.target_noise_clip)
         action = (self.policy_target(batch.following) + noise).clamp(-1, 1)
         return batch.reward + batch.discount * self.critic_target(batch.following, action).amin(dim=0)
-
-    def _descend(self, name: str, loss: Tensor) -> None:
-        optimizer = self._optimizers[name]
-        optimizer.zero_grad()
-        loss.backward(inputs=optimizer.param_groups[0]["params"])  # the critic gets none of the policy's gradient
-        optimizer.step()
 
     def state(self) -> dict[str, Tensor]:
         """Return weights, optimizers, replay, random numbers and environments."""
