@@ -179,7 +179,7 @@ def test_a_price_table_that_means_nothing_is_refused(tmp_path: Path, old: str, n
 
 
 def test_a_pipeline_that_does_not_exist_is_named() -> None:
-    with pytest.raises(UsageError, match=r"regimes: no such pipeline .+ There is foundation-monitoring, "):
+    with pytest.raises(UsageError, match=r"regimes: no such pipeline .+ There is agents-monitoring, "):
         compiled_file("regimes")
 
 
