@@ -58,7 +58,8 @@ def test_real_stocks_are_judged_each_by_itself_and_a_second_run_trains_nothing(
     result = line.qf(*weekly, "--run-key", "one")
     assert result.returncode == 0, result.stdout + result.stderr
     found = left_behind(line, "one")
-    assert found["tickers"] == found["kept"] == found["logged"] == found["recorded"] == tickers
+    assert found["tickers"] == found["kept"] == found["logged"] == tickers
+    assert found["recorded"] == ["*", *tickers]  # the week itself, and each twin
     for ticker, twin in found["twins"].items():
         assert twin["outcome"] in OUTCOMES
         assert 0 < twin["mae"] < 0.2
