@@ -19,7 +19,7 @@ FAMILY = Family(
     feature_service="pairs_v1",
     columns={"technical_v1": RATIOS, "returns_v1": RETURNS, "forecasts_v1": FORECASTS},
     truth=Truth(
-        planted="synthetic://planted?symbols=2&days=4000",
+        planted="synthetic://planted?symbols=2&days=4000&strength=1",
         noise="synthetic://noise?symbols=2&days=4000",
     ),
     resources=Resources(cpu="2", memory="8Gi"),
