@@ -51,14 +51,14 @@ class NetworkConfig(Config):
 class TrainConfig(Config):
     """How long an agent learns, and how it is watched."""
 
-    batch: PositiveInt = 8
-    """Environments that step together, the rows of one tensor."""
+    batch: PositiveInt = 1
+    """Environments that step together, the rows of one tensor; hundreds are faster, and rounds as much larger."""
 
     max_steps: PositiveInt = 1_000_000
     """Steps of all environments together, in whole rounds; counts where ``epochs`` is null."""
 
     evaluate_every_steps: PositiveInt = 10_000
-    """Steps between two evaluations, where the curves get their points."""
+    """Steps between two evaluations, in whole rounds, where the curves get their points."""
 
     evaluation_episodes: PositiveInt = 10
     """Episodes of the validation zone that an evaluation plays, without exploring, always the same."""
