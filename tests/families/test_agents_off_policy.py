@@ -98,7 +98,7 @@ SIZES: dict[str, Any] = {
 
 @pytest.mark.promise("S4-68")
 def test_sac_learns_what_the_peer_learns_of_the_same_steps() -> None:
-    peer = stable_baselines3.SAC("MlpPolicy", gymnasium.make(PENDULUM), policy_kwargs=WIDTHS, device="cpu")
+    peer = stable_baselines3.SAC("MlpPolicy", gymnasium.make(PENDULUM), policy_kwargs={**WIDTHS}, device="cpu")
     ours = SAC(config=SACConfig(batch=BATCH), generator=torch.Generator().manual_seed(3), **SIZES)
     copied(ours.policy, peer.actor)
     ours.critic.load_state_dict(twin_weights(peer.critic))
@@ -118,7 +118,7 @@ def test_sac_learns_what_the_peer_learns_of_the_same_steps() -> None:
 @pytest.mark.promise("S4-68")
 def test_td3_learns_what_the_peer_learns_of_the_same_steps() -> None:
     noise = {"target_policy_noise": 0.5, "target_noise_clip": 0.3}  # so much that the bound is often reached
-    peer = stable_baselines3.TD3("MlpPolicy", gymnasium.make(PENDULUM), policy_kwargs=WIDTHS, device="cpu", **noise)
+    peer = stable_baselines3.TD3("MlpPolicy", gymnasium.make(PENDULUM), policy_kwargs={**WIDTHS}, device="cpu", **noise)
     ours = TD3(
         config=TD3Config(batch=BATCH, target_noise=0.5, target_noise_clip=0.3),
         generator=torch.Generator().manual_seed(3),
