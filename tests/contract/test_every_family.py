@@ -16,12 +16,13 @@ from components.core.bundle import Bundle
 from components.core.errors import ArtifactError, InterruptedRunError, RecipeError
 from components.core.family import Family
 from components.core.files import read_json
-from components.core.recipe import RecipeConfig
+from components.core.recipe import ForecastedDataConfig, RecipeConfig
 from components.core.run_context import RunContext, Stop
 from components.core.workspace import Workspace
 from components.features.materialize import build_features
 from components.ingest.snapshot import ingest
 from components.learning.examples import read_examples
+from components.market.views import FORECASTS_VIEW
 from components.score.batch import predict as predict_panel
 from components.serving.loader import Served, Windows, load
 from components.serving.source import Answer, ModelSource
@@ -130,6 +131,11 @@ def test_every_recipe_survives_its_own_text(member: Family) -> None:
         assert again.digest() == recipe.digest()
     with pytest.raises(RecipeError, match="unknown key"):
         tiny(member, "train.nonsense=1")
+
+
+def test_who_reads_forecasts_says_who_makes_them(member: Family) -> None:
+    settings = member.recipe(member.default_recipe).data
+    assert isinstance(settings, ForecastedDataConfig) == (FORECASTS_VIEW in member.columns)
 
 
 @pytest.mark.slow

@@ -6,11 +6,11 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 
 from components.core.config import Config
 from components.core.judge import PORTFOLIO_GATES, GateConfig, JudgeConfig
-from components.core.recipe import DataConfig, RecipeConfig
+from components.core.recipe import ForecastedDataConfig, RecipeConfig
 from components.learning.settings import FleetConfig, StoppingConfig
 
 
-class PairsDataConfig(DataConfig):
+class PairsDataConfig(ForecastedDataConfig):
     """Which decisions there are."""
 
     window: PositiveInt = 1
