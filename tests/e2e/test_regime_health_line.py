@@ -42,6 +42,7 @@ def test_regimes_are_judged_as_classes(tmp_path: Path) -> None:
     assert line.facts("k", "validate")["outcome"] in {"pass", "fail"}
 
 
+@pytest.mark.slow
 @pytest.mark.promise("S1-52")
 def test_bars_without_context_end_with_the_view_and_the_remedy(tmp_path: Path) -> None:
     bars = market(MarketSpec(symbols=1, days=300)).drop_columns(["known_at"])

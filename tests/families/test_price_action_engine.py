@@ -125,6 +125,7 @@ def test_with_masks_from_a_pool_a_stopped_training_ends_in_the_same_bits(
     assert found.digest == whole.digest
 
 
+@pytest.mark.slow
 def test_with_masks_from_a_pool_a_killed_training_ends_in_the_same_bits(
     tiny_config: Config, tiny_examples: Path, tmp_path: Path, make_run: Run
 ) -> None:

@@ -127,7 +127,7 @@ work()
 """
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_killed_at_any_moment_a_training_ends_in_the_same_bits(
     trained: Any, tiny_config: Config, tiny_examples: Path, tmp_path: Path, seed: int
 ) -> None:
