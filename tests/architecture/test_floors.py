@@ -34,7 +34,7 @@ def copy_of(top: Path, folder: Path) -> Path:
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     program = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"
     return subprocess.run(
-        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False, timeout=120,
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False, timeout=600,
         env={"PYTHONPATH": str(folder), "PATH": "", "COLUMNS": "200"},
     )  # fmt: skip
 
@@ -61,7 +61,7 @@ def imported(program: str, folder: Path) -> set[str]:
     """Return the top-level packages that a fresh interpreter holds after running ``program``."""
     result = subprocess.run(
         [sys.executable, "-c", f"{program}\nimport sys\nprint(*sys.modules)"],
-        cwd=folder, capture_output=True, text=True, check=True, timeout=120,
+        cwd=folder, capture_output=True, text=True, check=True, timeout=600,
     )  # fmt: skip
     return {name.partition(".")[0] for name in result.stdout.split()}
 
@@ -90,7 +90,7 @@ def test_rule_5_a_copied_folder_is_a_new_family(top: Path, tmp_path: Path) -> No
         "print(sorted(compiled()), [item.name for item in definitions(Path('.')).services])"
     )
     result = subprocess.run(
-        [sys.executable, "-P", "-c", program], cwd=folder, capture_output=True, text=True, check=True, timeout=120,
+        [sys.executable, "-P", "-c", program], cwd=folder, capture_output=True, text=True, check=True, timeout=600,
         env={"PYTHONPATH": str(folder), "PATH": ""},
     )  # fmt: skip
     pipelines, services = (set(re.findall(r"'(.+?)'", part)) for part in result.stdout.split("] "))

@@ -28,7 +28,7 @@ def test_the_committed_files_are_fresh_whatever_the_hash_seed(top: Path) -> None
         environment = {**os.environ, "PYTHONHASHSEED": seed, "TZ": "Asia/Tokyo"}
         command = [sys.executable, "-m", "cli", "compile", "--check"]
         result = subprocess.run(
-            command, cwd=top, env=environment, capture_output=True, text=True, check=False, timeout=120
+            command, cwd=top, env=environment, capture_output=True, text=True, check=False, timeout=600
         )
         assert result.returncode == 0, result.stdout + result.stderr
 
@@ -46,7 +46,7 @@ def test_a_stale_file_is_printed_and_exits_1(top: Path, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     assert result.returncode == 1
     assert "-" in result.stdout
