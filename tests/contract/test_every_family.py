@@ -246,6 +246,7 @@ def test_without_a_model_the_baseline_answers_in_the_same_shapes(
         assert values.shape == trained[name].shape, name
 
 
+@pytest.mark.slow
 def test_training_does_not_open_the_sealed_holdout_and_prediction_does_where_it_is_asked(
     case: Case, trained: Bundle, tmp_path: Path
 ) -> None:

@@ -78,6 +78,7 @@ def examples(vendor: Vendor) -> pd.DataFrame:
     return vendor.line(corrected(), MOMENTS[2])
 
 
+@pytest.mark.slow
 def test_what_was_decided_before_the_correction_keeps_its_digest(examples: pd.DataFrame, tmp_path: Path) -> None:
     never = Vendor(tmp_path)
     for moment in MOMENTS:

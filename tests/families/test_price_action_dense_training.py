@@ -122,6 +122,7 @@ def test_the_loss_of_the_history_is_that_of_the_bundle(
     assert found.loss == pytest.approx(history["val_loss"][best - 1], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_one_step_over_all_slabs_is_the_step_over_all_windows(
     dense_config: Config, gappy_examples: Path, tmp_path: Path, make_run: Run
 ) -> None:

@@ -51,6 +51,7 @@ def again_and_again(config: PriceActionConfig, examples: Path, out: Path, run: R
     return train(config, examples, out, run)
 
 
+@pytest.mark.slow
 def test_metrics_of_an_interrupted_training_are_those_of_a_whole_one(
     trained: Any, tiny_config: Config, tiny_examples: Path, tmp_path: Path, make_run: Run
 ) -> None:
