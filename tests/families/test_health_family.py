@@ -185,4 +185,4 @@ def test_training_dependencies_are_an_extra_of_their_own(top: Path) -> None:
     with_torch = [
         name for name, texts in project["optional-dependencies"].items() if any(t.startswith("torch=") for t in texts)
     ]
-    assert (wanted, with_torch) == ([], ["train"])
+    assert (wanted, with_torch) == ([], ["train", "python-toto"])

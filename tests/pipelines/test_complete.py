@@ -144,4 +144,4 @@ def test_the_production_run_is_a_recipe_and_one_command(tmp_path: Path) -> None:
     assert len(groups_of(found.arguments["stocks"])) == 10
     assert mismatches(COMPLETE, found.arguments) == []
     asks = {step.name: step.gpus for step in plan(compiled_file(COMPLETE), prices_of()).steps}
-    assert {name for name, gpus in asks.items() if gpus} == {"train", "fine-tune-stocks"}
+    assert {name for name, gpus in asks.items() if gpus} == {"forecast", "train", "fine-tune-stocks"}

@@ -29,7 +29,7 @@ def test_a_schedule_of_what_does_not_exist_is_named(tmp_path: Path) -> None:
     unknown, nobody = faults(path)
     assert unknown == "schedules.yaml: regime: no parameter 'sauce'"
     assert nobody.startswith(
-        "schedules.yaml: nobody: no such pipeline among the compiled ones. There is foundation-monitoring, "
+        "schedules.yaml: nobody: no such pipeline among the compiled ones. There is agents-monitoring, "
     )
     path.write_text("publish-models: {cron: '0 0 2 1 * *'}\n")
     assert faults(path) == ["schedules.yaml: publish-models: wants a 'dataset'"]
