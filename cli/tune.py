@@ -4,7 +4,7 @@ import click
 
 from cli.options import root_option
 from components.core import family as families
-from components.core.search import parse_choice
+from components.core.search import Backend, parse_choice
 from components.core.workspace import TUNE_STORAGE, Workspace
 
 
@@ -19,6 +19,7 @@ from components.core.workspace import TUNE_STORAGE, Workspace
 @click.option("--trials", "num_trials", type=click.IntRange(1), default=50, show_default=True)
 @click.option("--jobs", "num_processes", type=click.IntRange(1), default=4, show_default=True, help="Trials at a time.")
 @click.option("--storage", default="", envvar=TUNE_STORAGE, help="URL of a database.  [default: a SQLite file]")
+@click.option("--backend", type=click.Choice(["optuna", "ray"]), default="optuna", show_default=True)
 @root_option
 def tune(
     pipeline: str,
@@ -32,6 +33,7 @@ def tune(
     num_trials: int,
     num_processes: int,
     storage: str,
+    backend: Backend,
     root: Workspace,
 ) -> None:
     """Search for a better recipe of PIPELINE on its validation zone; every trial counts against its later verdicts."""
@@ -47,7 +49,7 @@ def tune(
         workspace=root, metric=metric or member.metric, storage=storage,
     )  # fmt: skip
     found = search_for(
-        search, place, num_trials=num_trials, num_processes=num_processes,
+        search, place, num_trials=num_trials, num_processes=num_processes, backend=backend,
         on_done=lambda number, total: click.echo(f"{number} of {total} trials", err=True),
     )  # fmt: skip
     click.echo(

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from components.core.code import code_digest
-from components.core.errors import UsageError
+from components.core.errors import EnvironmentMissingError, UsageError
 from components.core.family import Family
 from components.core.files import digest_of, file_lock
 from components.core.recipe import RecipeConfig
 from components.core.run_context import Stop
-from components.core.search import Space
+from components.core.search import Backend, Space
 from components.core.workspace import Workspace
 from components.tune.crew import work_together
 from components.tune.results import Result, best_of, write_recipe
@@ -68,6 +68,7 @@ def tune(
     num_trials: int,
     num_processes: int,
     on_done: Callable[[int, int], None],
+    backend: Backend = "optuna",
 ) -> Found:
     """Return the best of ``num_trials`` trials; a killed search goes on from those that are over.
 
@@ -75,6 +76,7 @@ def tune(
 
     Raises:
         BusyError: If another process carries out this search.
+        EnvironmentMissingError: If the backend is not installed.
         InterruptedRunError: If every worker was killed.
         RecipeError: If no trial could be trained to its end.
     """
@@ -82,10 +84,20 @@ def tune(
         if not search.examples.exists():
             ground = Ground(search.folder, search.folder / "root", dataset=search.dataset)
             prepare(ground, search.family, search.recipe, source)
+        if backend == "ray":
+            return found_of(search, _by_ray(search, num_trials, num_at_a_time=num_processes))
         study = work_together(
             search, num_trials, num_processes=num_processes, worker=WORKER, stop=Stop(), on_done=on_done
         )
         return found_of(search, results_of(study))
+
+
+def _by_ray(search: Search, num_trials: int, *, num_at_a_time: int) -> list[Result]:
+    try:
+        from components.tune.on_ray import work_on_ray  # noqa: PLC0415 - Ray is an extra of its own
+    except ModuleNotFoundError:
+        raise EnvironmentMissingError("Ray is not installed. pip install 'quantfoundry[ray]'") from None
+    return work_on_ray(search, num_trials, num_at_a_time=num_at_a_time)
 
 
 def found_of(search: Search, results: list[Result]) -> Found:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from components.core.errors import UsageError
 
@@ -25,6 +26,8 @@ class Options:
 
 Choice = Range | Options
 Space = Mapping[str, Choice]
+Backend = Literal["optuna", "ray"]
+"""Who proposes trials and carries them out."""
 
 
 def maximizes(metric: str) -> bool:

@@ -25,8 +25,8 @@ from components.core.search import Options, Space, maximizes
 from components.core.workspace import Workspace
 from components.tune.results import Ended, Result
 
-GRACE_EPOCHS, REDUCTION_FACTOR = 10, 2
-"""Epochs that every trial gets, and the share of the trials, one in so many, that goes on from each rung."""
+GRACE_EPOCHS, REDUCTION_FACTOR, MAX_EPOCHS = 10, 2, 100
+"""Epochs that every trial gets, the share of the trials, one in so many, that goes on from each rung, and the most."""
 ASK_WAIT_S: Final = 600.0
 POLL_S: Final = 0.5
 OVER: Final[Mapping[TrialState, Ended]] = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "ended early"}

@@ -23,7 +23,7 @@ from components.validate.kinds import kind_of
 
 
 class Halving(Protocol):
-    """Who ends poor trials: a trial of Optuna."""
+    """Who ends poor trials: a trial of Optuna, or what stands for one of another library."""
 
     def report(self, value: float, step: int) -> None:
         """Take the metric of an epoch."""

@@ -20,6 +20,7 @@ from components.tune.crew import work
 from components.tune.results import best_of
 from components.tune.search import (
     GRACE_EPOCHS,
+    MAX_EPOCHS,
     REDUCTION_FACTOR,
     Search,
     ask,
@@ -50,7 +51,7 @@ def reported(study: Any, spool: Path, values: list[float]) -> tuple[Any, Watch, 
 
 @pytest.mark.promise("S4-87")
 def test_a_trial_that_is_worse_at_a_rung_ends_there_and_no_sooner(search: Search, tmp_path: Path) -> None:
-    assert (GRACE_EPOCHS, REDUCTION_FACTOR, FAMILY.recipe("daily").train.epochs) == (10, 2, 100)
+    assert (GRACE_EPOCHS, REDUCTION_FACTOR, MAX_EPOCHS) == (10, 2, FAMILY.recipe("daily").train.epochs) == (10, 2, 100)
     study = search.study()
     good, _, epochs = reported(study, tmp_path / "good.jsonl", [1.0 + 0.01 * epoch for epoch in range(45)])
     assert epochs == 45
