@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Two test processes share the cores: a thread that waits for another must not spin, or both take ten times as long.
 test test-slow test-docker: export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: run test test-slow test-toto test-docker images check manifests checkov lock lock-images clean
+.PHONY: run test test-slow test-toto test-alone test-docker images check manifests checkov lock lock-images clean
 
 run: $(STAMP)  ## the price-action pipeline, end to end, on a synthetic market
 	$(BIN)/qf run price-action --recipe smoke
@@ -34,6 +34,9 @@ $(TOTO)/.installed: requirements/toto.txt
 
 images: $(STAMP)  ## build every container image, on a clean machine too
 	$(BIN)/python -m images build
+
+test-alone: $(STAMP)  ## the tests that want the machine to themselves: Ray starts within half a minute or not at all
+	$(BIN)/python -m pytest -m alone
 
 test-docker: $(STAMP)  ## build the images and run the price-action pipeline in them, without a network
 	$(BIN)/python -m pytest -m docker

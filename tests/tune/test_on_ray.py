@@ -9,11 +9,8 @@ from searches import examples_in, search_in
 
 from components.core import trials
 from components.core.search import Options, Range
+from components.tune.on_ray import domain_of, share_of, work_on_ray
 from components.tune.results import best_of
-
-tune = pytest.importorskip("ray.tune", reason="an extra of its own")
-
-from components.tune.on_ray import domain_of, share_of, work_on_ray  # noqa: E402 - as above
 
 
 @pytest.mark.promise("S4-88")
@@ -35,7 +32,7 @@ def test_the_space_is_the_same_ends_included() -> None:
     assert "Log" not in type(domain_of(Range(0.1, 0.5)).get_sampler()).__name__
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_every_trial_of_ray_is_counted_those_that_it_ends_early_too(tmp_path: Path) -> None:
     examples_in(tmp_path)
     search = search_in(tmp_path, recipe=tiny(train={"epochs": 11, "max_windows_per_epoch": 32}), metric="val_loss")
