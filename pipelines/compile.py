@@ -3,6 +3,7 @@
 import difflib
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ from pipelines.twins import weekly_pipeline
 
 def compiled() -> dict[str, str]:
     """Return the text of every pipeline, by its name."""
+    # kfp looks through the whole stack at each setting of each task: in a thread of its own the stack is short.
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(_texts).result()
+
+
+def _texts() -> dict[str, str]:
     texts: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, pipeline in _pipelines():

@@ -43,7 +43,7 @@ READERS: Final = {
 
 def hazards(path: Path) -> list[str]:
     """Return one sentence for each thing in the compiled file that is not portable or not placed."""
-    documents: list[dict[str, Any]] = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    documents: list[dict[str, Any]] = list(yaml.load_all(path.read_bytes(), Loader=yaml.CSafeLoader))
     spec = documents[0]
     platform: dict[str, Any] = documents[1] if len(documents) > 1 else {}
     placed = platform.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
