@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import optuna
 from optuna.trial import TrialState
+from sqlalchemy.pool import NullPool
 
 from components.core.errors import BusyError, InterruptedRunError
 from components.core.family import Family
@@ -57,10 +58,11 @@ class Search:
         # The epochs of successive halving, whatever a trial's number; SQLite waits while another process writes.
         pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=GRACE_EPOCHS, reduction_factor=REDUCTION_FACTOR)
         url = self.storage or f"sqlite:///{self.folder / 'study.db'}"
-        waits = {} if self.storage else {"connect_args": {"timeout": ASK_WAIT_S}}
+        options: dict[str, Any] = {"poolclass": NullPool}  # a connection is closed where it was opened
+        options |= {} if self.storage else {"connect_args": {"timeout": ASK_WAIT_S}}
         with file_lock(self.folder / "study.lock", wait_s=ASK_WAIT_S):  # two that make its tables at once would fail
             return optuna.create_study(
-                storage=optuna.storages.RDBStorage(url, engine_kwargs=waits),
+                storage=optuna.storages.RDBStorage(url, engine_kwargs=options),
                 study_name=self.folder.name,
                 direction="maximize" if maximizes(self.metric) else "minimize",
                 pruner=pruner,

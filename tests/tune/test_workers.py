@@ -49,7 +49,6 @@ def storage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:Exception ignored.*BaseConnection:pytest.PytestUnraisableExceptionWarning")
 def test_a_killed_worker_is_missed_and_nothing_else(storage: str, tmp_path: Path) -> None:
     examples_in(tmp_path)
     search, spawn = search_in(tmp_path, storage=storage), multiprocessing.get_context("spawn")
