@@ -35,9 +35,8 @@ def play(
     *,
     num_episodes: int,
     discrete: bool,
-    on_bar: Callable[[], None] = lambda: None,
 ) -> Episodes:
-    """Return ``num_episodes`` episodes of a market, played by ``act``; ``on_bar`` may raise to stop."""
+    """Return ``num_episodes`` episodes of a market, played by ``act``: an instant, so a stop waits for its end."""
     generator = torch.Generator().manual_seed(_STREAM)
     rows = MarketEnvironments(market, config, num_envs=num_episodes, generator=generator, discrete=discrete)
     observation = rows.reset()
@@ -49,7 +48,6 @@ def play(
         rewards.append(torch.where(alive, step.reward.double(), math.nan))
         alive &= ~(step.terminated | step.truncated)
         observation = step.observation
-        on_bar()
     return Episodes(*(torch.stack(values, dim=1).cpu().numpy() for values in (nets, rewards)))
 
 

@@ -140,10 +140,10 @@ def fit_one(
     agent = make_agent(config, environments, device=samples.train.returns.device)
     store = CheckpointStore(run.checkpoints / name, log=run.log)
 
-    def evaluate(course: Course, num_episodes: int) -> dict[str, float]:
+    def evaluate(num_episodes: int) -> dict[str, float]:
         played = play(
             samples.validation, config.environment, agent.act,
-            num_episodes=num_episodes, discrete=discrete, on_bar=course.heed_stop,
+            num_episodes=num_episodes, discrete=discrete,
         )  # fmt: skip
         return metrics(played, bars_per_year=bars_per_year)
 
@@ -151,7 +151,7 @@ def fit_one(
         run.log.info("%s, %d parameters of the policy", config.agent, num_parameters(agent.policy))
         while not course.finished:
             course.learn()
-            course.close_evaluation(evaluate(course, settings.evaluation_episodes), by_tag=TAGS.__getitem__)
+            course.close_evaluation(evaluate(settings.evaluation_episodes), by_tag=TAGS.__getitem__)
         best = course.restore_best()
-        facts = {"best_evaluation": best, "validation_episodes": evaluate(course, settings.test_episodes)}
+        facts = {"best_evaluation": best, "validation_episodes": evaluate(settings.test_episodes)}
         return agent.policy, course.position.history, facts
