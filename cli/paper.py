@@ -22,7 +22,7 @@ from components.core.judge import JudgeConfig
 from components.core.registry import standing_version
 from components.core.workspace import Workspace
 from components.ingest.snapshot import wanted_symbols
-from components.market.columns import FORECAST_SOURCE
+from components.market.columns import FORECAST_SOURCE, FORECASTS_BY
 from components.market.predictions import ALLOCATION
 from components.market.readers import read_bars
 from components.score.batch import predict
@@ -48,7 +48,7 @@ def feed_of(
     served, family = load(bundle.folder, expect=bundle.digest), families.find(str(bundle.manifest["family"]))
     if ALLOCATION not in served.signature.outputs:
         raise ArtifactError(f"{bundle.folder}: says {', '.join(served.signature.outputs)}, no {ALLOCATION} to hold")
-    if (made_by := bundle.manifest["data"].get("forecast_source", FORECAST_SOURCE)) != FORECAST_SOURCE:
+    if (made_by := bundle.manifest["data"].get(FORECASTS_BY, FORECAST_SOURCE)) != FORECAST_SOURCE:
         raise ArtifactError(f"{bundle.folder}: reads forecasts by {made_by}, a feed has those by {FORECAST_SOURCE}")
     bars = read_bars(source, symbols=tuple(symbols), asof=clock())
     panel = panel_of(bars, start, end)

@@ -58,7 +58,7 @@ def _drift(drift: Mapping[str, Any]) -> str:
     heads = ["Feature", "PSI", "KS", "Mean in training", "Mean since"]
     return (
         f"<h2>Drift of the features</h2>{table(heads, rows, numbers=4)}"
-        f'<p class="soft">The {MOST_MOVED} that moved most. PSI: population stability index over tenths of the '
+        f'<p class="soft">The {len(rows)} that moved most. PSI: population stability index over tenths of the '
         "training; KS: largest distance of the two distribution functions. All features together lie "
         f"{text(drift['mmd'], '.4f')} apart (squared maximum mean discrepancy). What decides is by what factor an "
         "index is above its usual, beside the largest such factors of earlier stretches as long.</p>"
