@@ -50,12 +50,15 @@ def _larger(one: float, other: float) -> float:
 
 
 def _merging(source: tuple[int, int], target: tuple[int, int], *, size: int, parts: int, start: int) -> Any:
-    """Return ``rolling.merged`` over rows of the work space, for the positions from ``start``."""
+    """Return ``rolling.merged`` over rows of the work space, for the positions from ``start``.
+
+    Each has a name of its own: numba numbers the kernels of one name in its cache, and two processes that
+    compile at the same time give one number to different kernels.
+    """
     means, squares = source
     new_means, new_squares = target
     share = 1 / parts
 
-    @_jit
     def merge(work: Floats, count: int) -> None:
         for i in range(BEFORE - start + count):
             p = start + i
@@ -73,7 +76,8 @@ def _merging(source: tuple[int, int], target: tuple[int, int], *, size: int, par
             work[new_means + p] = newest + shift
             work[new_squares + p] = total + size * (spread - parts * shift * shift)
 
-    return merge
+    merge.__qualname__ = f"merge_{size}_{parts}"
+    return _jit(merge)
 
 
 _fives = _merging((_CLOSE, _CLOSE), (_MEAN5, _SQUARE5), size=1, parts=_FIVE, start=BEFORE - (_FOUR - 1) * _FIVE)

@@ -220,7 +220,7 @@ def test_stopped_again_and_again_a_training_ends_in_the_same_bits(
     out, run, stops = tmp_path / "out", make_run("stopped"), 0
     while not out.exists():
         try:
-            stopping = RunContext(run.step, run.run_key, run.workspace, stop=StopAfter(60))
+            stopping = RunContext(run.step, run.run_key, run.workspace, stop=StopAfter(3))
             train(recipe, trained.examples, out, stopping)
         except InterruptedRunError:
             stops += 1
