@@ -44,9 +44,10 @@ def require_columns(examples: Examples, wanted: Sequence[str]) -> None:
         )
 
 
-def training_key(family: str, config: Config, data: Examples) -> str:
+def training_key(family: str, config: Config, data: Examples, *, processes: int = 1) -> str:
     """Return the name under which a training may be resumed: another recipe or other data has another one."""
-    return digest_of({"config": config.digest(), "examples": data.digest, "family": family})[:32]
+    facts = {"config": config.digest(), "examples": data.digest, "family": family, "processes": processes}
+    return digest_of(facts)[:32]
 
 
 def write_files(

@@ -5,10 +5,10 @@ A family makes a ``Task`` of its network and its loss, and calls the loop's meth
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,11 +30,13 @@ from components.learning.faults import checked_loss
 from components.learning.feed import Feed
 from components.learning.gradient import GradientNorms, clip_gradient, parts
 from components.learning.journal import Journal
+from components.learning.parallel import ALONE, World, merged_rng, own_rng
+from components.learning.position import Position
 from components.learning.precision import Precision
 from components.learning.reproducible import restore_rng, rng_tensors
-from components.learning.schedule import PlateauState, learning_rate, set_learning_rate
+from components.learning.schedule import learning_rate, set_learning_rate
 from components.learning.settings import LoopConfig, Plateau
-from components.learning.stopping import Stopping, copied_weights
+from components.learning.stopping import copied_weights
 
 _REPORT_EVERY = timedelta(seconds=0.25)
 _NOTHING: Mapping[str, float] = MappingProxyType({})
@@ -48,7 +50,10 @@ class Task:
     num_samples: int
     """Training samples."""
     loss: Callable[[Tensor], Tensor]
-    """Mean loss, a scalar, of the training samples at these positions (batch,)."""
+    """Mean loss, a scalar, of the training samples at these positions (batch,).
+
+    Of several processes, each returns its own part of it; their mean is the batch's.
+    """
     name: str
     """Key of the training among those of its run: another recipe or other data has another one."""
     seed: int
@@ -59,41 +64,6 @@ class Task:
     """Where the loss reads its dropout masks, if it does: its state is saved too."""
     feed: Feed[Any] | None = None
     """What ``loss`` takes its batches from, if it wants them made ahead; it is told what comes next."""
-
-
-@dataclass
-class Position:
-    """Where training stands: everything that is no tensor, as JSON."""
-
-    epoch: int = 0
-    """Epochs that are over."""
-    batch: int = 0
-    """Batches of the running epoch that are over; with the seed and the epoch it says which samples come next."""
-    step: int = 0
-    """Steps that are over, of all epochs."""
-    num_lines: int = 0
-    """Lines of metrics that were spooled."""
-    num_seen: int = 0
-    """Samples of the running epoch that are over."""
-    loss_sum: float = 0.0
-    """Sum of their losses."""
-    best_epoch: int = 0
-    """The epoch whose weights are kept, from 1."""
-    norms: GradientNorms = field(default_factory=GradientNorms)
-    stopping: Stopping = field(default_factory=Stopping)
-    plateau: PlateauState = field(default_factory=PlateauState)
-    history: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
-
-    @classmethod
-    def of(cls, values: dict[str, Any]) -> Self:
-        """Return the position that ``dataclasses.asdict`` wrote down."""
-        read: dict[str, Any] = {
-            **values,
-            "norms": GradientNorms(**values["norms"]),
-            "stopping": Stopping(**values["stopping"]),
-            "plateau": PlateauState(**values["plateau"]),
-        }
-        return cls(**read)
 
 
 class Loop:
@@ -108,6 +78,7 @@ class Loop:
         run: RunContext,
         *,
         by_step: bool = False,
+        world: World = ALONE,
     ) -> None:
         """Take the task's network to ``device`` and go on from the newest checkpoint in ``store``, if there is one.
 
@@ -120,12 +91,15 @@ class Loop:
         )
         self.precision = Precision(config.precision, device)
         self.best_weights: dict[str, Tensor] = {}
-        self._config, self._device, self._store, self._run = config, device, store, run
+        self._config, self._device, self._store, self._run, self._world = config, device, store, run, world
         self._reported = run.clock() - _REPORT_EVERY
         self._resume()
-        position = self.position
         self._by_step = by_step
-        self._journal = Journal(run, task.name, num_lines=position.num_lines, first_step=self._counted + 1)
+        self._journal = self._open_journal() if world.leads else None
+
+    def _open_journal(self) -> Journal:
+        num_lines, first_step = self.position.num_lines, self._counted + 1
+        return Journal(self._run, self.task.name, num_lines=num_lines, first_step=first_step)
 
     @property
     def _counted(self) -> int:
@@ -133,7 +107,8 @@ class Loop:
 
     def close(self) -> None:
         """Close the files of events and metrics."""
-        self._journal.close()
+        if self._journal:
+            self._journal.close()
 
     @property
     def finished(self) -> bool:
@@ -148,14 +123,15 @@ class Loop:
             **named("model", self.model.state_dict()),
             **named("best", self.best_weights),
             **named("optimizer", optimizer_tensors(self.optimizer)),
-            **named("rng", rng_tensors()),
-            **named("pool", self.task.pool.tensors() if self.task.pool else {}),
+            **named("rng", merged_rng(self._world.gathered(rng_tensors()))),
+            **named("pool", merged_rng(self._world.gathered(self.task.pool.tensors() if self.task.pool else {}))),
         }
-        self.position.num_lines = self._journal.sync()
-        values = {"position": asdict(self.position), "precision": self.precision.values()}
-        losses = self.position.history.get("val_loss", [])
-        label = epoch_label(self.position.epoch, losses[-1] if losses else None)
-        self._store.save(Checkpoint(tensors, values), label=label)
+        if self._journal:
+            self.position.num_lines = self._journal.sync()
+            values = {"position": asdict(self.position), "precision": self.precision.values()}
+            losses = self.position.history.get("val_loss", [])
+            label = epoch_label(self.position.epoch, losses[-1] if losses else None)
+            self._store.save(Checkpoint(tensors, values), label=label)
 
     def _resume(self) -> None:
         checkpoint = self._store.newest()
@@ -166,18 +142,19 @@ class Loop:
         self.model.load_state_dict(checkpoint.group("model"))
         self.best_weights = {name: tensor.to(self._device) for name, tensor in checkpoint.group("best").items()}
         restore_optimizer(self.optimizer, checkpoint.group("optimizer"))
-        restore_rng(checkpoint.group("rng"))
+        restore_rng(own_rng(checkpoint.group("rng"), self._world))
         if self.task.pool:
-            self.task.pool.restore(checkpoint.group("pool"))
+            self.task.pool.restore(own_rng(checkpoint.group("pool"), self._world))
         self._run.log.info("resumed after epoch %d, batch %d", self.position.epoch, self.position.batch)
 
     def heed_stop(self) -> None:
-        """Save and leave if the run was asked to stop.
+        """Save and leave if the run, in any of its processes, was asked to stop.
 
         Raises:
             InterruptedRunError: If it was; the same run key goes on from here.
         """
-        if self._run.stop:
+        [asked] = self._world.total([float(bool(self._run.stop))], self._device)
+        if asked:
             self.save()
             at = f"epoch {self.position.epoch + 1}, batch {self.position.batch}"
             raise InterruptedRunError(f"stopped at {at} and saved. Run again with run key {self._run.run_key} to go on")
@@ -232,16 +209,17 @@ class Loop:
         position.num_seen += self.task.weigh(samples)
         position.norms = position.norms.add(norm, bound=bound)
         position.step += 1
-        values = {"step/loss": mean, "step/gradient_norm": norm, "step/learning_rate": rate}
-        self._journal.write_step(position.step, values)
+        if self._journal:
+            values = {"step/loss": mean, "step/gradient_norm": norm, "step/learning_rate": rate}
+            self._journal.write_step(position.step, values)
 
     def _add_gradient(self, samples: Tensor, *, share: float, place: str) -> float:
         """Add ``share`` of the gradient of these samples' mean loss, and return that loss."""
         with self.precision.autocast():
             loss = self.task.loss(samples)
-        value = checked_loss(loss.item(), place=place, lr=self._config.lr)
+        [value] = self._world.total([loss.item() / self._world.size], self._device)
         self.precision.backward(loss * share)
-        return value
+        return checked_loss(value, place=place, lr=self._config.lr)
 
     def close_epoch(
         self, train_loss: float, validation: Mapping[str, float], *, profit: Mapping[str, float] = _NOTHING
@@ -260,7 +238,8 @@ class Loop:
         by_tag = {name.replace("train_", "train/").replace("val_", "eval/"): value for name, value in metrics.items()}
         by_tag |= {GRADIENT_NORM: position.norms.mean, LEARNING_RATE: self.optimizer.param_groups[0]["lr"], **profit}
         self._end_epoch(metrics)
-        self._journal.write_epoch(self._counted, by_tag)
+        if self._journal:
+            self._journal.write_epoch(self._counted, by_tag)
         said = "  ".join(f"val {name} {value:.4f}" for name, value in validation.items())
         self._say(f"epoch {position.epoch}/{config.epochs}  train loss {train_loss:.4f}  {said}")
         if position.stopping.gained or not config.stopping.restore_best:

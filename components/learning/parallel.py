@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -22,6 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 from components.core.errors import EnvironmentMissingError
 
 Made = TypeVar("Made")
+Number = TypeVar("Number", bound=np.generic)
 
 TIMEOUT: Final = timedelta(minutes=5)
 """How long one process waits for another before the whole gang is given up."""
@@ -55,6 +58,18 @@ class World:
         """
         part = samples[self.rank :: self.size]
         return (part, self.size * weigh(part) / weigh(samples)) if len(part) else (samples[:1], 0.0)
+
+    def turn(self, num: int) -> Tensor:
+        """Return the positions of ``num`` samples that this process answers.
+
+        Each process has as many, so all may wait for all after each batch; a last one may come twice.
+        """
+        return torch.arange(self.rank, -(-num // self.size) * self.size, self.size).clamp(max=num - 1)
+
+    def in_turn(self, answers: npt.NDArray[Number], num: int) -> npt.NDArray[Number]:
+        """Return the answers [sample, ...] to all ``num`` samples, of which ``answers`` are those of ``turn``."""
+        parts = np.stack(self.gathered(answers), axis=1)
+        return parts.reshape(-1, *answers.shape[1:])[:num]
 
     def replica(self, module: nn.Module, device: torch.device) -> nn.Module:
         """Return ``module`` with gradients that are averaged over all processes; alone, the module itself."""
@@ -93,6 +108,9 @@ class World:
         return made
 
 
+ALONE: Final = World()
+
+
 @contextlib.contextmanager
 def joined(device: str) -> Generator[World]:
     """Yield the world that the launcher describes in the environment; without one, this process alone.
@@ -104,7 +122,7 @@ def joined(device: str) -> Generator[World]:
     """
     size = int(os.environ.get(_SIZE, "1"))
     if size == 1:
-        yield World()
+        yield ALONE
         return
     world = World(int(os.environ[_RANK]), int(os.environ[_LOCAL_RANK]), size)
     on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())

@@ -197,16 +197,21 @@ def test_the_name_of_an_experiment_is_kept() -> None:
         with_switches(f"experiment_name: {'x' * 81}\n")
 
 
+@pytest.mark.promise("S4-53")
+def test_a_process_is_asked_for_each_gpu() -> None:
+    assert with_switches("use_distributed: true\nnum_gpus: 4\n").processes == 4
+    assert with_switches("use_distributed: false\nnum_gpus: 4\n").processes == 1
+    assert with_switches("").processes == "auto"
+
+
 @pytest.mark.parametrize(
     ("switches", "words"),
     [
-        ("{use_distributed: true, num_gpus: 4}", "num_gpus is 4, and hybrid trains in one process"),
         ("{use_distributed: maybe}", "use_distributed must be true or false, was 'maybe'"),
         ("{use_distributed: true, num_gpus: 0}", "num_gpus must be a whole number from 1 on, was 0"),
     ],
 )
 def test_processes_that_cannot_be_are_named(switches: str, words: str) -> None:
-    assert with_switches("use_distributed: false\nnum_gpus: 4\n").processes == 1
     with pytest.raises(RecipeError, match=words):
         recipe_of(yaml.safe_load(YAML) | yaml.safe_load(switches), name="s4.yaml")
 

@@ -3,14 +3,13 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from gang import Child, ended, start_gang, wait_for_steps, workers
 
 from components.core import bundle
 from components.core.errors import DONE, RESUMABLE
@@ -21,42 +20,10 @@ from components.families.price_action.train import train
 
 pytestmark = pytest.mark.slow
 Config = Callable[..., PriceActionConfig]
-STEP = "import sys; from components.train.fit import fit; a = sys.argv; fit(a[1], 'price_action', a[2], out=a[3], root=a[4], run_key='k')"  # noqa: E501
 
 
-def start(recipe: PriceActionConfig, examples: Path, root: Path) -> "subprocess.Popen[str]":
-    arguments = [str(examples), recipe.canonical(), str(root / "bundle"), str(root)]
-    return subprocess.Popen([sys.executable, "-c", STEP, *arguments], stderr=subprocess.PIPE, text=True)
-
-
-def ended(child: "subprocess.Popen[str]") -> int:
-    _, said = child.communicate(timeout=300)
-    sys.stderr.write(said)  # shown where a test fails
-    return child.returncode
-
-
-def workers(root: Path) -> list[int]:
-    """Return the training processes of the run below ``root``, which this test started, by rank."""
-    found: dict[str, int] = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                command = (folder / "cmdline").read_bytes().split(b"\0")
-                facts = dict(item.split(b"=", 1) for item in (folder / "environ").read_bytes().split(b"\0") if item)
-            except (OSError, ValueError):
-                continue
-            if b"components.train.worker" in command and b"RANK" in facts and str(root).encode() in b" ".join(command):
-                found[facts[b"RANK"].decode()] = int(folder.name)
-    return [found[rank] for rank in sorted(found)]
-
-
-def wait_for_steps(root: Path, child: "subprocess.Popen[str]", num_lines: int) -> None:
-    spool = root / "runs" / "k" / "metrics.jsonl"
-    deadline = time.monotonic() + 120
-    while not spool.exists() or spool.read_bytes().count(b"\n") < num_lines:
-        assert child.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def start(recipe: PriceActionConfig, examples: Path, root: Path) -> Child:
+    return start_gang("price_action", recipe, examples, root)
 
 
 @pytest.fixture(scope="module")

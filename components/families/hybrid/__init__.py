@@ -30,6 +30,7 @@ FAMILY = Family(
         "model.dropout": Range(0.1, 0.5),
     },
     metric="val_sharpe_ratio",
+    parallel=True,
     outputs=(
         Output(name="classification", unit="fraction", parts=ACTIONS),
         Output(name="regression", unit="past volatilities"),

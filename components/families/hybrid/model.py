@@ -20,6 +20,8 @@ from components.market.columns import ACTIONS
 OUTPUTS = ("classification", "regression", "attention_weights", "features")
 """Names of what the network returns, in order."""
 
+_ALL = slice(None)
+
 STAGES = 4
 """Convolutions, attention, recurrence, fusion: as many segments of gradient checkpointing are of use."""
 
@@ -83,13 +85,16 @@ class HybridNetwork(nn.Module):
     def _normed(self, scaled: Tensor) -> Tensor:
         return self.batch_norm(scaled.transpose(1, 2)).transpose(1, 2)
 
-    def scores(self, scaled: Tensor, *, segments: int | None = None) -> tuple[Tensor, Tensor]:
+    def scores(
+        self, scaled: Tensor, *, rows: Tensor | slice = _ALL, segments: int | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return log-odds (batch, 3) and moves (batch,) of scaled windows (batch, time, channel), for training.
 
+        Of a batch that several processes share, each answers its own ``rows``; all of it counts for the batch norm.
         With ``segments`` the activations inside of that many runs of stages are computed again in the backward pass.
         """
         stages = (self._convolve, self._attend, self._remember, self._fused)
-        features = self.dropout(run_stack(stages, self._normed(scaled), segments=segments))
+        features = self.dropout(run_stack(stages, self._normed(scaled)[rows], segments=segments))
         return self.classes(features), self.price(features)[:, 0]
 
     def forward(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

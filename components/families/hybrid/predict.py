@@ -17,6 +17,7 @@ from components.families.hybrid.model import HybridNetwork
 from components.learning.batches import Windows
 from components.learning.bundles import load_weights, require_same_columns
 from components.learning.examples import read_examples
+from components.learning.parallel import ALONE, World
 from components.learning.reproducible import choose_device, reproducible
 from components.learning.zones import raw_windows, zone_of
 from components.market.columns import ACTIONS
@@ -30,17 +31,27 @@ def _go_on() -> None:
     return None
 
 
-def said_of(model: HybridNetwork, windows: Windows, ends: Tensor, *, on_batch: Callable[[], None] = _go_on) -> Said:
-    """Return what the network says of the windows at ``ends``, with dropout off; ``on_batch`` may raise to stop."""
+def said_of(
+    model: HybridNetwork,
+    windows: Windows,
+    ends: Tensor,
+    *,
+    on_batch: Callable[[], None] = _go_on,
+    world: World = ALONE,
+) -> Said:
+    """Return what the network says of the windows at ``ends``, with dropout off; several processes share them.
+
+    ``on_batch`` may raise to stop.
+    """
     model.eval()
     chances, moves = [np.empty((0, len(ACTIONS)))], [np.empty(0)]
     with torch.inference_mode():
-        for part in ends.split(BATCH):
+        for part in ends[world.turn(len(ends)).to(ends.device)].split(BATCH):
             scores, move = model.scores(model.relative(windows.gather(part)))
             chances.append(torch.softmax(scores.double(), dim=-1).cpu().numpy())
             moves.append(move.double().cpu().numpy())
             on_batch()
-    return Said(np.concatenate(chances), np.concatenate(moves))
+    return Said(*(world.in_turn(np.concatenate(answers), len(ends)) for answers in (chances, moves)))
 
 
 def load_model(bundle: Bundle) -> tuple[HybridConfig, HybridNetwork]:

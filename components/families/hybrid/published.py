@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from components.core.errors import RecipeError
-from components.families.hybrid import FAMILY, INPUTS
+from components.families.hybrid import INPUTS
 from components.families.hybrid.config import METRICS
 
 SAME: Final[Mapping[str, str]] = {
@@ -110,7 +110,7 @@ def _switched(values: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return what the switches of a run set in the recipe.
 
     Raises:
-        RecipeError: If one asks for what is refused, or for what this network cannot do.
+        RecipeError: If one asks for what is refused.
     """
     if (third := values.get("use_wandb", False)) is not False:
         reason = "MLflow is the record, and every run keeps TensorBoard's files; no third tracker is written"
@@ -123,18 +123,13 @@ def _processes(values: Mapping[str, Any], name: str) -> int:
     """Return how many processes shall train together, one for each GPU.
 
     Raises:
-        RecipeError: If several are asked for, and this network trains in one.
+        RecipeError: If a switch holds what it cannot.
     """
     distributed, num_gpus = values.get("use_distributed", False), values.get("num_gpus", 1)
     if not isinstance(distributed, bool):
         raise RecipeError(f"{name}: use_distributed must be true or false, was {distributed!r:.40}")
     if not isinstance(num_gpus, int) or isinstance(num_gpus, bool) or num_gpus < 1:
         raise RecipeError(f"{name}: num_gpus must be a whole number from 1 on, was {num_gpus!r:.40}")
-    if distributed and num_gpus > 1 and not FAMILY.parallel:
-        raise RecipeError(
-            f"{name}: num_gpus is {num_gpus}, and {FAMILY.pipeline} trains in one process. Set it to 1, or "
-            "use_distributed to false"
-        )
     return num_gpus if distributed else 1
 
 

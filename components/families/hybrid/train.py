@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from components.core.bundle import Bundle, seal
 from components.core.bundle import load as load_bundle
@@ -42,6 +42,7 @@ from components.learning.examples import Examples, read_examples
 from components.learning.faults import memory_advice
 from components.learning.feed import Feed
 from components.learning.loop import Loop, Task
+from components.learning.parallel import ALONE, World, joined
 from components.learning.reproducible import choose_device, reproducible
 from components.learning.snapshots import keep_snapshot
 from components.learning.zones import Zones, load_zones
@@ -92,29 +93,31 @@ def train(config: HybridConfig, examples: Path, out: Path, run: RunContext) -> B
     require_columns(data, INPUTS)
     require_channels(config, data)
     with (
-        reproducible(seed=config.seed, threads=config.train.threads),
+        joined(config.train.device) as world,
+        reproducible(seed=world.seed(config.seed), threads=config.train.threads),
         memory_advice(batch=config.train.batch),
     ):
         device = choose_device(config.train.device)
         zones = load_zones(data, config.data, device, pin_memory=config.train.pin_memory)
         model = make_model(config, data, zones).to(device)
-        best_epoch, history = fit(config, model, data, zones, run)
-        attention = attention_of(model, zones)
-    of_host = notes(threads=config.train.threads, device=device, started=started, finished=run.clock())
-    signature = signature_of(INPUTS, config.data.window, OUTPUTS)
-    with fresh_folder(out) as folder:
-        if run.serves:
-            write_graph(folder, model, data, signature, horizon=config.data.horizon)
-        write_files(folder, model, data, history=history, facts={"best_epoch": best_epoch} | shape(config))
-        write_json(folder / ATTENTION, attention)
-        seal(
-            folder,
-            family="hybrid",
-            config=config.model_dump(mode="json"),
-            schema=signature.document(),
-            data=origin(data),
-            notes=of_host,
-        )
+        best_epoch, history = fit(config, model, data, zones, run, world=world)
+        if world.leads:
+            of_host = notes(threads=config.train.threads, device=device, started=started, finished=run.clock())
+            signature = signature_of(INPUTS, config.data.window, OUTPUTS)
+            with fresh_folder(out) as folder:
+                write_json(folder / ATTENTION, attention_of(model, zones))
+                if run.serves:
+                    write_graph(folder, model, data, signature, horizon=config.data.horizon)
+                write_files(folder, model, data, history=history, facts={"best_epoch": best_epoch} | shape(config))
+                seal(
+                    folder,
+                    family="hybrid",
+                    config=config.model_dump(mode="json"),
+                    schema=signature.document(),
+                    data=origin(data),
+                    notes=of_host,
+                )
+        world.wait()
     return load_bundle(out)
 
 
@@ -133,23 +136,31 @@ def require_channels(config: HybridConfig, data: Examples) -> None:
 
 
 def fit(
-    config: HybridConfig, model: HybridNetwork, data: Examples, zones: Zones, run: RunContext
+    config: HybridConfig,
+    model: HybridNetwork,
+    data: Examples,
+    zones: Zones,
+    run: RunContext,
+    *,
+    world: World = ALONE,
 ) -> tuple[int, History]:
     """Fit the weights; return the epoch that was kept and the numbers of every epoch."""
-    name, settings = training_key("hybrid", config, data), config.train
-    store = CheckpointStore(run.checkpoints / name, log=run.log)
-    targets = targets_of(data, zones.train.ends)
+    name, settings = training_key("hybrid", config, data, processes=world.size), config.train
+    store = world.first(lambda: CheckpointStore(run.checkpoints / name, log=run.log, reads=not world.leads))
+    targets, ends = targets_of(data, zones.train.ends), zones.validation.ends
     feed = feed_of(config, model, zones, targets)
-    task = Task(model, len(zones.train), loss_of(config, model, feed), name=name, seed=config.seed, feed=feed)
-    validation, profit = targets_of(data, zones.validation.ends), tracker(config, data, zones)
+    loss = loss_of(config, model, feed, world)
+    task = Task(model, len(zones.train), loss, name=name, seed=config.seed, feed=feed)
+    validation, profit = targets_of(data, ends), tracker(config, data, zones)
     label, move = validation.label.cpu().numpy(), validation.move.double().cpu().numpy()
-    with closing(feed), closing(Loop(task, settings, zones.train.ends.device, store, run)) as loop:
-        run.log.info("%d parameters on %s", num_parameters(model), zones.train.ends.device)
+    with closing(feed), closing(Loop(task, settings, ends.device, store, run, world=world)) as loop:
+        run.log.info("%d parameters on %s, processes %d", num_parameters(model), ends.device, world.size)
         while not loop.finished:
             trained = loop.train_epoch()
-            said = said_of(model, zones.windows, zones.validation.ends, on_batch=loop.heed_stop)
+            said = said_of(model, zones.windows, ends, on_batch=loop.heed_stop, world=world)
             loop.close_epoch(trained, metrics(said, label, move, settings.loss_weights, profit))
-            keep_snapshot(loop, settings.snapshots, run.folder / "snapshots")
+            if world.leads:
+                keep_snapshot(loop, settings.snapshots, run.folder / "snapshots")
         best_epoch = loop.restore_best()
     return best_epoch, loop.position.history
 
@@ -196,15 +207,29 @@ def feed_of(config: HybridConfig, model: HybridNetwork, zones: Zones, targets: T
     return Feed(make, workers=config.train.workers)
 
 
-def loss_of(config: HybridConfig, model: HybridNetwork, feed: Feed[Batch]) -> Loss:
-    """Return the mean loss of the training samples at the next positions."""
-    segments, weights = config.train.gradient.segments, config.train.loss_weights
-    scores = torch.compile(model.scores) if config.train.compile else model.scores
+class _Scores(nn.Module):
+    """The network as the replicas call it: one process's rows of a batch."""
+
+    def __init__(self, network: HybridNetwork, *, compiles: bool, segments: int | None) -> None:
+        super().__init__()
+        self.network, self._segments = network, segments
+        self._scores = torch.compile(network.scores) if compiles else network.scores
+
+    def forward(self, scaled: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        return self._scores(scaled, rows=rows, segments=self._segments)
+
+
+def loss_of(config: HybridConfig, model: HybridNetwork, feed: Feed[Batch], world: World) -> Loss:
+    """Return this process's part of the mean loss of the training samples at the next positions."""
+    weights, device = config.train.loss_weights, next(model.parameters()).device
+    scores = _Scores(model, compiles=config.train.compile, segments=config.train.gradient.segments)
+    replica = world.replica(scores, device)
 
     def loss(samples: Tensor) -> Tensor:
         batch = feed.take(samples)
-        said, moves = scores(batch.scaled, segments=segments)
-        return hybrid_loss(said, moves, *batch.targets, weights)
+        rows, weight = world.share(torch.arange(len(samples), device=device))
+        said, moves = replica(batch.scaled, rows)
+        return hybrid_loss(said, moves, *(values[rows] for values in batch.targets), weights) * weight
 
     return loss
 

@@ -15,7 +15,7 @@ from safetensors.torch import save
 
 from components.core.bundle import Bundle, seal
 from components.core.bundle import load as load_bundle
-from components.core.files import atomic_file, digest_of, fresh_folder, read_json, write_json
+from components.core.files import atomic_file, fresh_folder, read_json, write_json
 from components.core.run_context import RunContext
 from components.families.price_action.config import PriceActionConfig
 from components.families.price_action.curves import draw_training_curve
@@ -25,11 +25,12 @@ from components.families.price_action.fit import Fit
 from components.families.price_action.model import num_parameters
 from components.families.price_action.served import graph_of, signature_of
 from components.families.price_action.threshold import Calibration, fit_platt, precise_threshold, sigmoid
+from components.learning.bundles import training_key
 from components.learning.checkpoint import CheckpointStore
 from components.learning.events import profit_values
 from components.learning.examples import Examples, read_examples
 from components.learning.faults import memory_advice
-from components.learning.parallel import World, joined
+from components.learning.parallel import joined
 from components.learning.reproducible import choose_device, device_name, reproducible
 from components.serving.loader import GRAPH
 from components.trading.profit import ProfitTracker
@@ -57,7 +58,7 @@ def train(config: PriceActionConfig, examples: Path, out: Path, run: RunContext)
         memory_advice(batch=config.train.batch, least=config.train.slab_rows),
     ):
         device = choose_device(config.train.device)
-        name = checkpoint_key(config, data, world)
+        name = training_key("price_action", config, data, processes=world.size)
         store = world.first(lambda: CheckpointStore(run.checkpoints / name, log=run.log, reads=not world.leads))
         samples = load(data, scaler, config, device)
         profit = validation_tracker(data, config)
@@ -97,12 +98,6 @@ def validation_tracker(data: Examples, config: PriceActionConfig) -> ProfitTrack
     ends = data.windows("validation", config.data.window, config.data.horizon)
     rows = beside_outcomes(data, ends, np.zeros(len(ends)), threshold=0.5)
     return ProfitTracker(rows, config.judge.costs, bars_per_year=float(data.manifest["bars_per_year"]))
-
-
-def checkpoint_key(config: PriceActionConfig, data: Examples, world: World) -> str:
-    """Return the name under which a training may be resumed: another recipe, or other data, has another one."""
-    key = {"config": config.digest(), "examples": data.digest, "family": "price_action", "processes": world.size}
-    return digest_of(key)[:32]
 
 
 def decide(fit: Fit, config: PriceActionConfig) -> tuple[Calibration, float]:
