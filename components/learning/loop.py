@@ -50,9 +50,9 @@ class Task:
     num_samples: int
     """Training samples."""
     loss: Callable[[Tensor], Tensor]
-    """Mean loss, a scalar, of the training samples at these positions (batch,).
+    """Mean loss, a scalar, of the training samples at these positions (batch,); the same in each of several processes.
 
-    Of several processes, each returns its own part of it; their mean is the batch's.
+    There the gradients of ``model`` come averaged, as those of a replica do.
     """
     name: str
     """Key of the training among those of its run: another recipe or other data has another one."""
@@ -217,9 +217,9 @@ class Loop:
         """Add ``share`` of the gradient of these samples' mean loss, and return that loss."""
         with self.precision.autocast():
             loss = self.task.loss(samples)
-        [value] = self._world.total([loss.item() / self._world.size], self._device)
+        value = checked_loss(loss.item(), place=place, lr=self._config.lr)
         self.precision.backward(loss * share)
-        return checked_loss(value, place=place, lr=self._config.lr)
+        return value
 
     def close_epoch(
         self, train_loss: float, validation: Mapping[str, float], *, profit: Mapping[str, float] = _NOTHING

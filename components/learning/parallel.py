@@ -50,32 +50,42 @@ class World:
         """Return the start of this process's own random streams; alone, ``seed`` itself."""
         return seed + _SEED_STEP * self.rank
 
-    def share(self, samples: Tensor, *, weigh: Callable[[Tensor], int] = len) -> tuple[Tensor, float]:
-        """Return this process's part of a batch and the weight of its mean loss; ``weigh`` counts what is averaged.
-
-        Averaged over all processes, the weighted losses are the mean over ``samples``. A process that gets none
-        of a small batch computes the first one, with weight 0: the others wait for its gradient.
-        """
-        part = samples[self.rank :: self.size]
-        return (part, self.size * weigh(part) / weigh(samples)) if len(part) else (samples[:1], 0.0)
-
-    def turn(self, num: int) -> Tensor:
+    def turn(self, num: int, device: torch.device) -> Tensor:
         """Return the positions of ``num`` samples that this process answers.
 
         Each process has as many, so all may wait for all after each batch; a last one may come twice.
         """
-        return torch.arange(self.rank, -(-num // self.size) * self.size, self.size).clamp(max=num - 1)
+        end = -(-num // self.size) * self.size
+        return torch.arange(self.rank, end, self.size, device=device).clamp_(max=num - 1)
 
     def in_turn(self, answers: npt.NDArray[Number], num: int) -> npt.NDArray[Number]:
         """Return the answers [sample, ...] to all ``num`` samples, of which ``answers`` are those of ``turn``."""
         parts = np.stack(self.gathered(answers), axis=1)
         return parts.reshape(-1, *answers.shape[1:])[:num]
 
-    def replica(self, module: nn.Module, device: torch.device) -> nn.Module:
-        """Return ``module`` with gradients that are averaged over all processes; alone, the module itself."""
+    def whole(self, mine: Tensor, num: int) -> Tensor:
+        """Return what all processes answer of a batch (num, ...), of which ``mine`` is what this one answers in turn.
+
+        The gradient reaches this process's own answers, so large that its mean over the processes is that of the
+        whole: a loss that is no mean over samples, too, is the same as of one process.
+        """
         if self.size == 1:
-            return module
-        return DistributedDataParallel(module, device_ids=[device.index] if device.type == "cuda" else None)
+            return mine
+        parts = [torch.empty_like(mine) for _ in range(self.size)]
+        dist.all_gather(parts, mine.detach().contiguous())
+        mine.register_hook(self._times_size)
+        parts[self.rank] = mine
+        return torch.stack(parts, dim=1).flatten(0, 1)[:num]
+
+    def _times_size(self, gradient: Tensor) -> Tensor:
+        return gradient * self.size
+
+    def replica(self, module: nn.Module, device: torch.device, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``call``, a method of ``module``, with gradients averaged over all processes; alone, as it is."""
+        if self.size == 1:
+            return call
+        called = _Called(module, call)
+        return DistributedDataParallel(called, device_ids=[device.index] if device.type == "cuda" else None)
 
     def total(self, values: Sequence[float], device: torch.device) -> list[float]:
         """Return the sums of ``values`` over all processes, the same bits in each."""
@@ -106,6 +116,17 @@ class World:
         if self.leads:
             self.wait()
         return made
+
+
+class _Called(nn.Module):
+    """A network by one of its methods, which is how its replicas are called."""
+
+    def __init__(self, module: nn.Module, call: Callable[..., Any]) -> None:
+        super().__init__()
+        self.module, self._call = module, call
+
+    def forward(self, *values: Any, **named: Any) -> Any:
+        return self._call(*values, **named)
 
 
 ALONE: Final = World()

@@ -22,6 +22,7 @@ FAMILY = Family(
         noise="synthetic://noise?symbols=12&days=3000",
     ),
     resources=Resources(cpu="4", memory="16Gi"),
+    parallel=True,
     labels="moves",
     outputs=(
         Output(

@@ -1,10 +1,12 @@
 """What a trained foundation says of a zone."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -16,6 +18,7 @@ from components.families.foundation.data import Feed, Floats, Zone, filled_panel
 from components.learning.bundles import require_same_columns
 from components.learning.examples import read_examples
 from components.learning.foundation import FoundationNetwork, network_of
+from components.learning.parallel import ALONE, World
 from components.learning.reproducible import choose_device, reproducible
 from components.market.columns import QUANTILE_LEVELS
 from components.market.predictions import QuantilePredictions
@@ -28,19 +31,34 @@ def _go_on() -> None:
     return None
 
 
-def say(model: FoundationNetwork, panel: Tensor, zone: Zone, *, on_batch: Callable[[], None] = _go_on) -> Floats:
-    """Return the quantiles (sample, step, level) of standard moves, ascending; ``on_batch`` may raise to stop."""
+def say(
+    model: FoundationNetwork,
+    panel: Tensor,
+    zone: Zone,
+    *,
+    on_batch: Callable[[], None] = _go_on,
+    world: World = ALONE,
+) -> Floats:
+    """Return the quantiles (sample, step, level) of standard moves, ascending; several processes share the samples.
+
+    ``on_batch`` may raise to stop.
+    """
     model.eval()
     if not len(zone):
         return np.empty((0, model.horizon, len(QUANTILE_LEVELS)))
     feed = Feed.of(panel, zone, window=model.window, rows=ROWS, stride=1)
-    said = np.empty((len(zone), model.horizon, len(QUANTILE_LEVELS)))
+    slabs = feed.slabs.take(world.turn(len(feed.slabs), panel.device))
+    found: list[tuple[npt.NDArray[np.int64], Floats]] = []
     with torch.inference_mode():
-        for part in feed.slabs.split(WINDOWS):
+        for part in slabs.split(WINDOWS):
             answer = model.standard(feed.windows.gather(part.ends)).sort(dim=-1).values
             counted = part.counted.flatten()
-            said[part.samples.flatten()[counted].cpu().numpy()] = answer[counted].double().cpu().numpy()
+            samples = part.samples.flatten()[counted]
+            found.append((samples.cpu().numpy(), answer[counted].double().cpu().numpy()))
             on_batch()
+    said = np.empty((len(zone), model.horizon, len(QUANTILE_LEVELS)))
+    for samples, answers in itertools.chain.from_iterable(world.gathered(found)):
+        said[samples] = answers
     return said
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,6 +41,7 @@ from components.learning.examples import Examples, read_examples
 from components.learning.faults import memory_advice
 from components.learning.foundation import FoundationNetwork
 from components.learning.loop import Loop, Task
+from components.learning.parallel import ALONE, World, joined
 from components.learning.reproducible import choose_device, reproducible
 from components.learning.tft.config import Origins
 from components.market.columns import FOUNDATION, QUANTILE_LEVELS
@@ -73,40 +75,46 @@ def train(config: FoundationConfig, examples: Path, out: Path, run: RunContext) 
     data = read_examples(examples)
     require_columns(data, FOUNDATION)
     require_moves(data)
-    name = training_key("foundation", config, data)
-    store = CheckpointStore(run.checkpoints / name, log=run.log)
     coverage = Coverage.of(data)
     coverage.report(run)
     with (
-        reproducible(seed=config.seed, threads=config.train.threads),
+        joined(config.train.device) as world,
+        reproducible(seed=world.seed(config.seed), threads=config.train.threads),
         memory_advice(batch=config.train.batch, has_segments=False),
     ):
         device = choose_device(config.train.device)
+        name = training_key("foundation", config, data, processes=world.size)
+        store = world.first(lambda: CheckpointStore(run.checkpoints / name, log=run.log, reads=not world.leads))
         training = load_training(data, config, device)
         model = make_model(config, data, training.train).to(device)
-        best_epoch, history = fit(config, model, training, store, run, name=name)
-    facts = {
+        best_epoch, history = fit(config, model, training, store, run, name=name, world=world)
+        if world.leads:
+            facts = shape(config) | {"best_epoch": best_epoch} | coverage.facts()
+            signature = signature_of(FOUNDATION, config.data.window, ("quantile",))
+            with fresh_folder(out) as folder:
+                if run.serves:
+                    write_graph(folder, model, data, signature, horizon=config.data.horizon)
+                write_files(folder, model, data, history=history, facts=facts)
+                seal(
+                    folder,
+                    family="foundation",
+                    config=config.model_dump(mode="json"),
+                    schema=signature.document(),
+                    data=origin(data) | coverage.facts(),
+                    notes=notes(threads=config.train.threads, device=device, started=started, finished=run.clock()),
+                )
+        world.wait()
+    return load_bundle(out)
+
+
+def shape(config: FoundationConfig) -> dict[str, Any]:
+    """Return what ``model.json`` says of questions and answers."""
+    return {
         "labeller": MOVE_LABELLER,
         "levels": list(QUANTILE_LEVELS),
         "horizon": config.data.horizon,
         "window_size": config.data.window,
-        "best_epoch": best_epoch,
-        **coverage.facts(),
     }
-    signature = signature_of(FOUNDATION, config.data.window, ("quantile",))
-    with fresh_folder(out) as folder:
-        if run.serves:
-            write_graph(folder, model, data, signature, horizon=config.data.horizon)
-        write_files(folder, model, data, history=history, facts=facts)
-        seal(
-            folder,
-            family="foundation",
-            config=config.model_dump(mode="json"),
-            schema=signature.document(),
-            data=origin(data) | coverage.facts(),
-            notes=notes(threads=config.train.threads, device=device, started=started, finished=run.clock()),
-        )
-    return load_bundle(out)
 
 
 def load_training(data: Examples, config: FoundationConfig, device: torch.device) -> Training:
@@ -141,6 +149,7 @@ def fit(
     run: RunContext,
     *,
     name: str,
+    world: World = ALONE,
 ) -> tuple[int, History]:
     """Fit the weights; return the epoch that was kept and the numbers of every epoch."""
     panel, settings = training.panel, config.train
@@ -148,18 +157,21 @@ def fit(
         panel, training.train, window=config.data.window, rows=settings.slab_rows, stride=settings.slab_stride
     )
     pool = mask_pool(
-        settings.masks, config.model.dropout, largest=largest_mask(config), seed=config.seed, device=panel.device
-    )
+        settings.masks, config.model.dropout, largest=largest_mask(config), seed=world.seed(config.seed),
+        device=panel.device,
+    )  # fmt: skip
     task = Task(
-        model, len(feed.slabs), loss_of(model, feed, pool, settings.origins), name=name, seed=config.seed,
+        model, len(feed.slabs), loss_of(model, feed, pool, settings.origins, world=world), name=name, seed=config.seed,
         weigh=feed.slabs.num_samples, pool=pool,
     )  # fmt: skip
     came = training.validation.standard
-    with closing(Loop(task, settings.by_slab(), panel.device, store, run)) as loop:
-        run.log.info("%d parameters on %s", num_parameters(model), panel.device)
+    with closing(Loop(task, settings.by_slab(), panel.device, store, run, world=world)) as loop:
+        run.log.info("%d parameters on %s, processes %d", num_parameters(model), panel.device, world.size)
         while not loop.finished:
             trained = loop.train_epoch()
-            loop.close_epoch(trained, metrics(say(model, panel, training.validation, on_batch=loop.heed_stop), came))
+            loop.close_epoch(
+                trained, metrics(say(model, panel, training.validation, on_batch=loop.heed_stop, world=world), came)
+            )
         return loop.restore_best(), loop.position.history
 
 
@@ -173,18 +185,21 @@ def largest_mask(config: FoundationConfig) -> int:
 
 
 def loss_of(
-    model: FoundationNetwork, feed: Feed, pool: MaskPool | None, origins: Origins
+    model: FoundationNetwork, feed: Feed, pool: MaskPool | None, origins: Origins, *, world: World
 ) -> Callable[[Tensor], Tensor]:
-    """Return the mean quantile loss of the samples in some slabs, by their numbers."""
+    """Return the mean quantile loss of the samples in some slabs, by their numbers; several processes share them."""
     levels = torch.tensor(QUANTILE_LEVELS, device=feed.standard.device)
     num_sites = model.transformer.num_sites
+    replica = world.replica(model, feed.standard.device, model.standard)
 
     def loss(numbers: Tensor) -> Tensor:
-        slabs = feed.slabs.take(numbers)
+        mine = feed.slabs.ends.index_select(0, numbers[world.turn(len(numbers), numbers.device)])
         masks = pool.draw(num_sites) if pool else None
-        said = model.standard(feed.windows.gather(slabs.ends), stride=feed.stride, masks=masks, origins=origins)
+        said = replica(feed.windows.gather(mine), stride=feed.stride, masks=masks, origins=origins)
+        slabs = feed.slabs.take(numbers)
         counted = slabs.counted.flatten()
+        whole = world.whole(said.unflatten(0, (len(mine), -1)), len(numbers)).flatten(0, 1)
         came = feed.standard.index_select(0, slabs.samples.flatten()[counted])
-        return quantile_loss(said[counted], came, levels)
+        return quantile_loss(whole[counted], came, levels)
 
     return loss

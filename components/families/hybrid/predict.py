@@ -46,7 +46,7 @@ def said_of(
     model.eval()
     chances, moves = [np.empty((0, len(ACTIONS)))], [np.empty(0)]
     with torch.inference_mode():
-        for part in ends[world.turn(len(ends)).to(ends.device)].split(BATCH):
+        for part in ends[world.turn(len(ends), ends.device)].split(BATCH):
             scores, move = model.scores(model.relative(windows.gather(part)))
             chances.append(torch.softmax(scores.double(), dim=-1).cpu().numpy())
             moves.append(move.double().cpu().numpy())

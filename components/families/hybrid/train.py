@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from components.core.bundle import Bundle, seal
 from components.core.bundle import load as load_bundle
@@ -207,29 +207,17 @@ def feed_of(config: HybridConfig, model: HybridNetwork, zones: Zones, targets: T
     return Feed(make, workers=config.train.workers)
 
 
-class _Scores(nn.Module):
-    """The network as the replicas call it: one process's rows of a batch."""
-
-    def __init__(self, network: HybridNetwork, *, compiles: bool, segments: int | None) -> None:
-        super().__init__()
-        self.network, self._segments = network, segments
-        self._scores = torch.compile(network.scores) if compiles else network.scores
-
-    def forward(self, scaled: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        return self._scores(scaled, rows=rows, segments=self._segments)
-
-
 def loss_of(config: HybridConfig, model: HybridNetwork, feed: Feed[Batch], world: World) -> Loss:
-    """Return this process's part of the mean loss of the training samples at the next positions."""
-    weights, device = config.train.loss_weights, next(model.parameters()).device
-    scores = _Scores(model, compiles=config.train.compile, segments=config.train.gradient.segments)
-    replica = world.replica(scores, device)
+    """Return the mean loss of the training samples at the next positions."""
+    segments, weights = config.train.gradient.segments, config.train.loss_weights
+    scores = torch.compile(model.scores) if config.train.compile else model.scores
+    replica = world.replica(model, next(model.parameters()).device, scores)
 
     def loss(samples: Tensor) -> Tensor:
-        batch = feed.take(samples)
-        rows, weight = world.share(torch.arange(len(samples), device=device))
-        said, moves = replica(batch.scaled, rows)
-        return hybrid_loss(said, moves, *(values[rows] for values in batch.targets), weights) * weight
+        batch, num = feed.take(samples), len(samples)
+        mine = replica(batch.scaled, rows=world.turn(num, batch.scaled.device), segments=segments)
+        said, moves = (world.whole(answers, num) for answers in mine)
+        return hybrid_loss(said, moves, *batch.targets, weights)
 
     return loss
 

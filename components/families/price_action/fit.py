@@ -2,13 +2,12 @@
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from collections.abc import Mapping
-from dataclasses import astuple
 from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from components.core.errors import InterruptedRunError
 from components.core.run_context import RunContext
@@ -24,7 +23,6 @@ from components.families.price_action.evaluate import (
     wins,
 )
 from components.families.price_action.loss import direction_loss
-from components.families.price_action.model import PriceActionTransformer
 from components.families.price_action.position import Position
 from components.families.price_action.predict import BATCH, build, log_odds
 from components.learning.batches import epoch_order
@@ -36,7 +34,7 @@ from components.learning.checkpoint import (
     optimizer_tensors,
     restore_optimizer,
 )
-from components.learning.dropout import Masks, mask_pool
+from components.learning.dropout import mask_pool
 from components.learning.events import GRADIENT_NORM, LEARNING_RATE
 from components.learning.faults import checked_loss
 from components.learning.gradient import clip_gradient, parts
@@ -52,17 +50,6 @@ from components.trading.confusion import Confusion
 Floats = npt.NDArray[np.float64]
 
 _REPORT_EVERY = timedelta(seconds=0.25)
-
-
-class _LogOdds(nn.Module):
-    """The network as the replicas call it."""
-
-    def __init__(self, model: PriceActionTransformer) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, windows: Tensor, masks: Masks | None, segments: int | None) -> Tensor:
-        return self.model.logits(windows, masks=masks, segments=segments)
 
 
 def _largest_mask(config: PriceActionConfig) -> int:
@@ -106,7 +93,7 @@ class Fit:
         )
         self._reported = run.clock() - _REPORT_EVERY
         self._resume()
-        self._replica = world.replica(_LogOdds(self.model), device)
+        self._logits = world.replica(self.model, device, self.model.logits)
         self._journal = self._open_journal(name) if world.leads else None
 
     def _open_journal(self, name: str) -> Journal:
@@ -214,21 +201,20 @@ class Fit:
 
         Of several processes, each computes its part of the slabs.
         """
-        train, world, zone = self._config.train, self._world, self._data.train
-        numbers, weight = world.share(slabs, weigh=zone.slabs.num_samples)
-        mine = zone.slabs.take(numbers)
-        windows = self._data.windows.gather(mine.ends)
-        labels = zone.labels.index_select(0, mine.samples[mine.counted])
+        train, world, zone, num = self._config.train, self._world, self._data.train, len(slabs)
+        mine = zone.slabs.ends.index_select(0, slabs[world.turn(num, slabs.device)])
+        windows = self._data.windows.gather(mine)
         masks = self._pool.draw(self.model.num_sites) if self._pool else None
         with self._precision.autocast():
-            logits = self._replica(windows, masks, train.gradient.segments)[mine.counted][:, None]
+            said = self._logits(windows, masks=masks, segments=train.gradient.segments)
+        whole = zone.slabs.take(slabs)
+        logits = world.whole(said, num)[whole.counted][:, None]
+        labels = zone.labels.index_select(0, whole.samples[whole.counted])
         loss = direction_loss(logits, labels)
-        self._precision.backward(loss * (share * weight))
-        said, was = (logits.detach() > 0).cpu().numpy(), (labels > 0).cpu().numpy()
-        counts = astuple(Confusion.of(said, was) if weight else Confusion())
-        value, *counts = world.total([loss.item() * weight / world.size, *counts], self._device)
-        self.position.confusion += Confusion(*map(int, counts))
-        return checked_loss(value, place=place, lr=train.lr)
+        value = checked_loss(loss.item(), place=place, lr=train.lr)
+        self._precision.backward(loss * share)
+        self.position.confusion += Confusion.of((logits.detach() > 0).cpu().numpy(), (labels > 0).cpu().numpy())
+        return value
 
     def _log_odds(self, slabs: Slabs) -> Floats:
         """Return the log-odds (sample,) of a zone; several processes take the batches in turn."""

@@ -23,6 +23,7 @@ FAMILY = Family(
         noise="synthetic://noise?symbols=8&days=2000",
     ),
     resources=Resources(cpu="4", memory="16Gi", gpus=1),
+    parallel=True,
     outputs=(
         Output(name="allocation", unit="-1: all short, 1: all long"),
         Output(name="expected_return", unit="fraction"),

@@ -19,6 +19,7 @@ from components.families.profit.model import ProfitNetwork
 from components.learning.batches import Windows, to_device
 from components.learning.bundles import load_weights, require_same_columns
 from components.learning.examples import Examples, read_examples
+from components.learning.parallel import ALONE, World
 from components.learning.prices import close_returns
 from components.learning.reproducible import choose_device, reproducible
 from components.learning.zones import raw_windows
@@ -45,15 +46,25 @@ def _go_on() -> None:
     return None
 
 
-def say(model: ProfitNetwork, windows: Windows, ends: Tensor, *, on_batch: Callable[[], None] = _go_on) -> Said:
-    """Return what is said of the windows at ``ends``, with dropout off; ``on_batch`` may raise to stop."""
+def say(
+    model: ProfitNetwork,
+    windows: Windows,
+    ends: Tensor,
+    *,
+    on_batch: Callable[[], None] = _go_on,
+    world: World = ALONE,
+) -> Said:
+    """Return what is said of the windows at ``ends``, with dropout off; several processes share them.
+
+    ``on_batch`` may raise to stop.
+    """
     model.eval()
     parts = [np.empty((2, 0))]
     with torch.inference_mode():
-        for part in ends.split(BATCH):
+        for part in ends[world.turn(len(ends), ends.device)].split(BATCH):
             parts.append(torch.stack(model(windows.gather(part))).double().cpu().numpy())
             on_batch()
-    return Said(*np.concatenate(parts, axis=1))
+    return Said(*world.in_turn(np.concatenate(parts, axis=1).T, len(ends)).T)
 
 
 def shares(score: Floats, ends: Ends, num_symbols: int, *, head: str) -> Floats:

@@ -42,6 +42,7 @@ from components.learning.events import profit_values
 from components.learning.examples import Examples, read_examples
 from components.learning.faults import memory_advice
 from components.learning.loop import Loop, Task
+from components.learning.parallel import ALONE, World, joined
 from components.learning.prices import relative
 from components.learning.reproducible import choose_device, reproducible
 from components.trading.allocation import trade_allocations
@@ -66,29 +67,31 @@ def train(config: ProfitConfig, examples: Path, out: Path, run: RunContext) -> B
     data = read_examples(examples)
     require_columns(data, COLUMNS)
     with (
-        reproducible(seed=config.seed, threads=config.train.threads),
+        joined(config.train.device) as world,
+        reproducible(seed=world.seed(config.seed), threads=config.train.threads),
         memory_advice(batch=config.train.batch, has_segments=False),
     ):
         device = choose_device(config.train.device)
         samples = load(data, config, device)
         model = make_model(config, data, samples).to(device)
-        name = training_key("profit", config, data)
-        best, history = fit(config, model, data, samples, run, name=name)
-    facts = {"head": config.model.head, "sharpness": SHARPNESS, "best_evaluation": best}
-    facts |= {"window_size": config.data.window, "return_scale": samples.scale}
-    signature = signature_of(COLUMNS, config.data.window, OUTPUTS)
-    with fresh_folder(out) as folder:
-        if run.serves:
-            write_graph(folder, model, data, signature, horizon=config.data.horizon)
-        write_files(folder, model, data, history=history, facts=facts)
-        seal(
-            folder,
-            family="profit",
-            config=config.model_dump(mode="json"),
-            schema=signature.document(),
-            data=lineage(config, data),
-            notes=notes(threads=config.train.threads, device=device, started=started, finished=run.clock()),
-        )
+        best, history = fit(config, model, data, samples, run, world=world)
+        if world.leads:
+            facts = {"head": config.model.head, "sharpness": SHARPNESS, "best_evaluation": best}
+            facts |= {"window_size": config.data.window, "return_scale": samples.scale}
+            signature = signature_of(COLUMNS, config.data.window, OUTPUTS)
+            with fresh_folder(out) as folder:
+                if run.serves:
+                    write_graph(folder, model, data, signature, horizon=config.data.horizon)
+                write_files(folder, model, data, history=history, facts=facts)
+                seal(
+                    folder,
+                    family="profit",
+                    config=config.model_dump(mode="json"),
+                    schema=signature.document(),
+                    data=lineage(config, data),
+                    notes=notes(threads=config.train.threads, device=device, started=started, finished=run.clock()),
+                )
+        world.wait()
     return load_bundle(out)
 
 
@@ -118,20 +121,21 @@ def fit(
     samples: Dataset,
     run: RunContext,
     *,
-    name: str,
+    world: World = ALONE,
 ) -> tuple[int, dict[str, list[float]]]:
     """Fit the weights; return the evaluation that was kept and the numbers of every one."""
-    store, device = CheckpointStore(run.checkpoints / name, log=run.log), samples.paths.first.device
+    name, device = training_key("profit", config, data, processes=world.size), samples.paths.first.device
+    store = world.first(lambda: CheckpointStore(run.checkpoints / name, log=run.log, reads=not world.leads))
     drawn = draws(config, samples).to(device)
-    loss = loss_of(config, model, samples)
+    loss = loss_of(config, model, samples, world)
     task = Task(model, len(drawn), lambda places: loss(drawn.index_select(0, places)), name=name, seed=config.seed)
     loop_config = config.train.loop(paths_per_step=samples.paths_per_step)
     ends = to_device(samples.validation, device)
-    with closing(Loop(task, loop_config, device, store, run, by_step=True)) as loop:
-        run.log.info("%d parameters on %s", num_parameters(model), device)
+    with closing(Loop(task, loop_config, device, store, run, by_step=True, world=world)) as loop:
+        run.log.info("%d parameters on %s, processes %d", num_parameters(model), device, world.size)
         while not loop.finished:
             trained = loop.train_epoch()
-            said = say(model, samples.windows, ends, on_batch=loop.heed_stop)
+            said = say(model, samples.windows, ends, on_batch=loop.heed_stop, world=world)
             measured = metrics(said, samples.validation, samples, config)
             loop.close_epoch(trained, measured, profit=tracked(config, data, samples, said))
         return loop.restore_best(), loop.position.history
@@ -158,14 +162,20 @@ def draws(config: ProfitConfig, samples: Dataset) -> Tensor:
     return torch.from_numpy(passes[:wanted])
 
 
-def loss_of(config: ProfitConfig, model: ProfitNetwork, samples: Dataset) -> Callable[[Tensor], Tensor]:
-    """Return the objective of the paths with some numbers."""
+def loss_of(config: ProfitConfig, model: ProfitNetwork, samples: Dataset, world: World) -> Callable[[Tensor], Tensor]:
+    """Return the objective of the paths with some numbers, of which several processes share the network's part."""
     outcomes, paths = samples.outcomes, samples.paths
+    replica = world.replica(model, paths.first.device, model)
+
+    def answers(numbers: Tensor) -> list[Tensor]:
+        symbol, time = paths.cells(numbers[world.turn(len(numbers), numbers.device)])
+        ends = torch.stack([symbol, time], dim=-1)
+        said = replica(samples.windows.gather(ends.flatten(0, -2)))
+        return [world.whole(mine.view(symbol.shape), len(numbers)) for mine in said]
 
     def loss(numbers: Tensor) -> Tensor:
         symbol, time = paths.cells(numbers)
-        ends = torch.stack([symbol, time], dim=-1)
-        score, expected = (said.view(symbol.shape) for said in model(samples.windows.gather(ends.flatten(0, -2))))
+        score, expected = answers(numbers)
         traded, close, known = (values[symbol, time] for values in (outcomes.traded, outcomes.close, outcomes.known))
         weights = allocate(score, known, head=config.model.head)
         errors = (expected - close) / samples.scale
