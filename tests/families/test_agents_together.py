@@ -104,7 +104,7 @@ def test_an_ensemble_that_was_stopped_in_each_of_its_members_ends_in_the_same_bi
     out, run, stops = tmp_path / "out", make_run("stopped"), 0
     while not out.exists():
         try:
-            stopping = RunContext(run.step, run.run_key, run.workspace, stop=StopAfter(150))
+            stopping = RunContext(run.step, run.run_key, run.workspace, stop=StopAfter(5))
             train(config("meta"), examples, out, stopping)
         except InterruptedRunError:
             stops += 1
