@@ -19,8 +19,8 @@ FAMILY = Family(
     feature_service="pairs_v1",
     columns={"technical_v1": RATIOS, "returns_v1": RETURNS, "forecasts_v1": FORECASTS},
     truth=Truth(
-        planted="synthetic://planted?symbols=2&days=4000&strength=1",
-        noise="synthetic://noise?symbols=2&days=4000",
+        planted="synthetic://planted?symbols=2&days=6000&strength=1&half_life=5",
+        noise="synthetic://noise?symbols=2&days=6000&half_life=5",
     ),
     resources=Resources(cpu="2", memory="8Gi"),
 )
