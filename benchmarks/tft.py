@@ -123,7 +123,6 @@ class Case:
     origins: Origins = "exact"
     batch: int = BATCH
     seed: int = 1
-    compiles: bool = False
 
 
 def our_losses(model: TemporalFusionTransformer, panel: Tensor, target: Tensor, case: Case) -> Iterator:
@@ -136,13 +135,12 @@ def our_losses(model: TemporalFusionTransformer, panel: Tensor, target: Tensor, 
     windows = Windows(panel, ENCODER + (rows - 1) * stride)
     came = target.unfold(1, DECODER, 1)[ends[:, 0], ends[:, 1] + 1]
     generator = torch.Generator().manual_seed(case.seed)
-    network = torch.compile(model) if case.compiles else model
 
     def loss(numbers: Tensor) -> Tensor:
         taken = slabs.take(numbers)
         counted = taken.counted.flatten()
         masks = pool.draw(model.num_sites) if pool else None
-        said = network(inputs_of(windows.gather(taken.ends)), stride=stride, masks=masks, origins=case.origins)[counted]
+        said = model(inputs_of(windows.gather(taken.ends)), stride=stride, masks=masks, origins=case.origins)[counted]
         return quantile_loss(said, came[taken.samples.flatten()[counted]], LEVELS)
 
     while True:
@@ -191,12 +189,9 @@ def main() -> None:
         "slabs 8 x 16, mask pool": Case(16, pool=pool),
         "slabs 8 x 16, 4 days apart, mask pool": Case(16, 4, pool),
         "slabs 4 x 32, mask pool": Case(32, pool=pool),
-        "slabs 8 x 16, compiled, mask pool": Case(16, pool=pool, compiles=True),
-        "slabs 4 x 32, compiled, mask pool": Case(32, pool=pool, compiles=True),
         "dense origins 4 x 32, mask pool": Case(32, pool=pool, origins="dense"),
         "dense origins 8 x 16, 4 days apart, mask pool": Case(16, 4, pool, "dense"),
         "dense origins 32 x 32, mask pool": Case(32, pool=wide, origins="dense", batch=1024),
-        "dense origins 32 x 32, compiled, mask pool": Case(32, pool=wide, origins="dense", batch=1024, compiles=True),
     }
     contenders = {
         "peer, its loader": measure.Contender(steps(peer, peer_losses(peer, data)), STEPS * BATCH),

@@ -55,10 +55,6 @@ class TrainConfig(LoopConfig):
     """Whether training computes each window of a slab by itself, or the slab once with a forecast from every origin:
     quicker, and with a longer past than a window has. What is said and judged is always that of windows."""
 
-    compile: bool = False
-    """Whether torch.compile fuses the network's small operations: a minute at the start, a third less for each step.
-    It wants a C++ compiler on a CPU."""
-
     masks: MaskConfig = MaskConfig()
     """Where the masks of dropout come from."""
 

@@ -19,7 +19,7 @@ from components.core.bundle import load as load_bundle
 from components.core.errors import DataError
 from components.core.files import fresh_folder
 from components.core.run_context import RunContext
-from components.families.foundation.config import FoundationConfig, TrainConfig
+from components.families.foundation.config import FoundationConfig
 from components.families.foundation.coverage import Coverage
 from components.families.foundation.data import Feed, Zone, filled_panel, moments, require_moves, zone_of
 from components.families.foundation.evaluate import metrics
@@ -43,6 +43,7 @@ from components.learning.foundation import FoundationNetwork
 from components.learning.loop import Loop, Task
 from components.learning.parallel import ALONE, World, joined
 from components.learning.reproducible import choose_device, reproducible
+from components.learning.tft.config import Origins
 from components.market.columns import FOUNDATION, QUANTILE_LEVELS
 from components.market.moves import MOVE_LABELLER
 
@@ -160,7 +161,7 @@ def fit(
         device=panel.device,
     )  # fmt: skip
     task = Task(
-        model, len(feed.slabs), loss_of(model, feed, pool, settings, world=world), name=name, seed=config.seed,
+        model, len(feed.slabs), loss_of(model, feed, pool, settings.origins, world=world), name=name, seed=config.seed,
         weigh=feed.slabs.num_samples, pool=pool,
     )  # fmt: skip
     came = training.validation.standard
@@ -184,18 +185,17 @@ def largest_mask(config: FoundationConfig) -> int:
 
 
 def loss_of(
-    model: FoundationNetwork, feed: Feed, pool: MaskPool | None, settings: TrainConfig, *, world: World
+    model: FoundationNetwork, feed: Feed, pool: MaskPool | None, origins: Origins, *, world: World
 ) -> Callable[[Tensor], Tensor]:
     """Return the mean quantile loss of the samples in some slabs, by their numbers; several processes share them."""
     levels = torch.tensor(QUANTILE_LEVELS, device=feed.standard.device)
     num_sites = model.transformer.num_sites
-    standard = torch.compile(model.standard) if settings.compile else model.standard
-    replica = world.replica(model, feed.standard.device, standard)
+    replica = world.replica(model, feed.standard.device, model.standard)
 
     def loss(numbers: Tensor) -> Tensor:
         mine = feed.slabs.ends.index_select(0, numbers[world.turn(len(numbers), numbers.device)])
         masks = pool.draw(num_sites) if pool else None
-        said = replica(feed.windows.gather(mine), stride=feed.stride, masks=masks, origins=settings.origins)
+        said = replica(feed.windows.gather(mine), stride=feed.stride, masks=masks, origins=origins)
         slabs = feed.slabs.take(numbers)
         counted = slabs.counted.flatten()
         whole = world.whole(said.unflatten(0, (len(mine), -1)), len(numbers)).flatten(0, 1)
