@@ -192,6 +192,7 @@ def main() -> None:
         "dense origins 4 x 32, mask pool": Case(32, pool=pool, origins="dense"),
         "dense origins 8 x 16, 4 days apart, mask pool": Case(16, 4, pool, "dense"),
         "dense origins 32 x 32, mask pool": Case(32, pool=wide, origins="dense", batch=1024),
+        "dense origins 16 x 64, mask pool": Case(64, pool=wide, origins="dense", batch=1024),
     }
     contenders = {
         "peer, its loader": measure.Contender(steps(peer, peer_losses(peer, data)), STEPS * BATCH),
