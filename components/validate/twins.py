@@ -196,7 +196,7 @@ def fleet_page(
     ]
     said = ", ".join(f"{number} {name}" for name, number in counts.items())
     aside = (
-        f"<h1>{title}</h1><p>{len(told)} models: {said}. A p-value is that of {asked}; "
+        f"<h1>{title}</h1><p>{len(told)} model{'' if len(told) == 1 else 's'}: {said}. A p-value is that of {asked}; "
         f"adjusted, it must be at most {LEVEL:g} (Benjamini and Yekutieli).</p>"
     )
     return page(title, aside + table(head, rows, numbers=len(columns)))
