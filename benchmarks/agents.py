@@ -185,7 +185,10 @@ def first_at(points: list[tuple[float, float]], goal: float) -> float:
     return next((spent for spent, reward in points if reward >= goal), float("inf"))
 
 
-OURS = (Setting(512, 4, 512, 1, 5e-3), Setting(1024, 2, 512, 1, 5e-3), Setting(1024, 2, 1024, 1, 7e-3), Setting(128, 16, 512, 4, 3e-3))
+OURS = (
+    Setting(512, 4, 512, 1, 5e-3), Setting(1024, 2, 512, 1, 5e-3), Setting(1024, 2, 1024, 1, 7e-3),
+    Setting(128, 16, 512, 4, 3e-3),
+)  # fmt: skip
 EXACT = (Setting(256, 32, 8192, 1, 1e-2),)
 PEERS = (Setting(256, 8, 512, 1, 5e-3), Setting(128, 8, 512, 1, 5e-3), Setting(32, 64, 512, 4, 3e-3))
 
