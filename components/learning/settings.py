@@ -209,7 +209,7 @@ class FleetConfig(FitConfig):
     clip_norm: PositiveFloat = 1.0
     """Largest norm of one network's gradient in one step."""
 
-    group: PositiveInt = 20
+    group: PositiveInt = 50
     """Networks that are stacked at once: memory grows with it, and beyond what fits a core's cache speed does not."""
 
     @model_validator(mode="after")

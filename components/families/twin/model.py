@@ -105,8 +105,9 @@ class Samples:
 
     def at(self, rows: Tensor) -> "Samples":
         """Return those at ``rows``, of any shape, in its place."""
+        flat = rows.flatten()
         fields = (self.state, self.quantile, self.scale, self.options, self.pain, self.fear, self.move, self.regime)
-        return Samples(*(field[rows] for field in fields))
+        return Samples(*(field.index_select(0, flat).unflatten(0, rows.shape) for field in fields))
 
 
 @dataclass(frozen=True)
