@@ -153,7 +153,8 @@ def test_mixed_precision_trains_too(dense_config: Config, tiny_examples: Path, t
     assert load_file(made.path("weights.safetensors"))["head.0.weight"].dtype == torch.float32
 
 
-@pytest.mark.parametrize("source", [pytest.param("fresh", marks=pytest.mark.slow), "pool"])
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["fresh", "pool"])
 def test_stopped_again_and_again_a_training_ends_in_the_same_bits(
     dense_config: Config, tiny_examples: Path, tmp_path: Path, make_run: Run, source: str
 ) -> None:

@@ -117,6 +117,7 @@ def test_without_dropout_masks_from_a_pool_change_no_bit(
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
+@pytest.mark.slow
 def test_with_masks_from_a_pool_a_stopped_training_ends_in_the_same_bits(
     tiny_config: Config, tiny_examples: Path, tmp_path: Path, make_run: Run
 ) -> None:

@@ -102,6 +102,7 @@ sys.stdout.buffer.write(exported(*made()))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_in_two_folders_write_the_same_bytes(top: Path, tmp_path: Path) -> None:
     found: list[bytes] = []
     for name, hash_seed, threads in (("here", "0", "1"), ("somewhere/else", "77", "2")):
