@@ -107,7 +107,7 @@ class Samples:
         """Return those at ``rows``, of any shape, in its place."""
         flat = rows.flatten()
         fields = (self.state, self.quantile, self.scale, self.options, self.pain, self.fear, self.move, self.regime)
-        return Samples(*(field.index_select(0, flat).unflatten(0, rows.shape) for field in fields))
+        return Samples(*(field.index_select(0, flat).view(*rows.shape, *field.shape[1:]) for field in fields))
 
 
 @dataclass(frozen=True)
