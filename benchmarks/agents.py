@@ -220,7 +220,8 @@ def time_to_reward(num_seeds: int, file: Path | None) -> None:
         plt.xscale("symlog", linthresh=0.1)
         plt.xlabel("CPU seconds of training")
         plt.ylabel("mean reward of a step, other days")
-        plt.legend(fontsize=6)
+        plt.xlim(left=0)
+        plt.legend(fontsize=6, loc="lower right")
         plt.savefig(file)
 
 
