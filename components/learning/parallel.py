@@ -71,8 +71,9 @@ class World:
         """
         if self.size == 1:
             return mine
-        parts = [torch.empty_like(mine) for _ in range(self.size)]
-        dist.all_gather(parts, mine.detach().contiguous())
+        own = mine.detach().contiguous()
+        parts = [torch.empty_like(own) for _ in range(self.size)]
+        dist.all_gather(parts, own)
         mine.register_hook(self._times_size)
         parts[self.rank] = mine
         return torch.stack(parts, dim=1).flatten(0, 1)[:num]
