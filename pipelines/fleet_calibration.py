@@ -12,8 +12,9 @@ from components.core.code import code_digest
 from components.core.files import digest_of
 from components.core.judge import JudgeConfig
 from components.market.predictions import Predictions
-from components.validate.fleet import ADJUSTED, LEVEL, Method, Twin, p_value
-from pipelines.calibration import MAX_NOISE, Calibration, mean_row, share_row
+from components.trading.discovery import Correction, adjusted
+from components.validate.fleet import LEVEL, Twin, p_value
+from pipelines.calibration import MAX_NOISE, Calibration, Row, mean_row, share_row
 from pipelines.study import Facts, Study, carry_out
 
 NUM_TWINS: Final = 300
@@ -29,8 +30,9 @@ MARKET: Final = 0.25
 """Share of the common factor in the variance of a move: the twins of one market are not independent."""
 KINDS: Final[Mapping[str, int]] = {"noise": 0, "mixed": 1}
 """The kinds of fleets, and the number by which each has draws of its own."""
-METHODS: Final[tuple[Method, ...]] = ("bh", "by")
-NAMES: Final = {"bh": "Benjamini-Hochberg", "by": "Benjamini-Yekutieli"}
+NAMES: Final[Mapping[Correction, str]] = {"by": "Benjamini-Yekutieli", "bh": "Benjamini-Hochberg"}
+USED: Final[Correction] = "by"
+"""The correction that judges the fleets; of the other the study tells why it does not."""
 CONFIG: Final = JudgeConfig(bootstrap_samples=500)
 
 
@@ -74,9 +76,9 @@ def judge_fleet(*, kind: str, seed: int, num_twins: int = NUM_TWINS, num_times: 
     skilful = rng.permutation(num_twins) < round(share * num_twins)
     facts: Facts = {"kind": kind, "seed": seed, "skilful": int(skilful.sum())}
     found = np.array([p_value(twin, CONFIG) for twin in fleet(rng, skilful, num_times=num_times)])
-    for method in METHODS:
-        promoted = ADJUSTED[method](found) <= LEVEL
-        facts[method] = {"promoted": int(promoted.sum()), "false": int((promoted & ~skilful).sum())}
+    for correction in NAMES:
+        promoted = adjusted(found, correction) <= LEVEL
+        facts[correction] = {"promoted": int(promoted.sum()), "false": int((promoted & ~skilful).sum())}
     return facts | {"cpu_s": round(time.process_time() - before, 2)}
 
 
@@ -102,24 +104,26 @@ def calibrate(
 def table_of(results: Sequence[Facts]) -> Calibration:
     """Return the table of the results: any promotion from noise, false discoveries of mixed fleets, power."""
     noise, mixed = ([item for item in results if item["kind"] == kind] for kind in KINDS)
-    rows = [
-        row
-        for method in METHODS
-        for row in (
-            share_row(f"{NAMES[method]}: fleets of noise with any promotion",
-                      sum(item[method]["promoted"] > 0 for item in noise), len(noise), side="at most", limit=MAX_NOISE),
-            mean_row(f"{NAMES[method]}: false discoveries of mixed fleets",
-                     np.array([item[method]["false"] / max(1, item[method]["promoted"]) for item in mixed]),
-                     side="at most", limit=LEVEL),
-        )
-    ]  # fmt: skip
+    rows = _rows(USED, noise, mixed)
     lines = [
-        f"Power of {NAMES[method]}: {_power(mixed, method):.1%} of the skilful twins promoted." for method in METHODS
+        f"{NAMES[correction]}: {any_.value:.1%} of the fleets of noise with a promotion, {false.value:.1%} false "
+        f"discoveries, {_power(mixed, correction):.1%} of the skilful twins promoted."
+        for correction in NAMES
+        for any_, false in [_rows(correction, noise, mixed)]
     ]
     title = f"fleet: {len(noise)} fleets of each kind, {NUM_TWINS} twins over {NUM_TIMES} days"
-    return Calibration(title, tuple(rows), tuple(lines))
+    return Calibration(title, rows, tuple(lines))
 
 
-def _power(mixed: Sequence[dict[str, Any]], method: Method) -> float:
-    right = sum(item[method]["promoted"] - item[method]["false"] for item in mixed)
+def _rows(correction: Correction, noise: Sequence[Facts], mixed: Sequence[Facts]) -> tuple[Row, Row]:
+    any_ = sum(item[correction]["promoted"] > 0 for item in noise)
+    false = np.array([item[correction]["false"] / max(1, item[correction]["promoted"]) for item in mixed])
+    return (
+        share_row("fleets of noise with any promotion", any_, len(noise), side="at most", limit=MAX_NOISE),
+        mean_row("false discoveries of mixed fleets", false, side="at most", limit=LEVEL),
+    )
+
+
+def _power(mixed: Sequence[dict[str, Any]], correction: Correction) -> float:
+    right = sum(item[correction]["promoted"] - item[correction]["false"] for item in mixed)
     return right / sum(item["skilful"] for item in mixed)

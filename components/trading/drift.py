@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.spatial.distance import pdist
 from scipy.stats import ks_2samp
 
-from components.trading.discovery import benjamini_yekutieli
+from components.trading.discovery import adjusted
 from components.trading.statistics import Array
 
 _MEDIAN_ROWS = 1000
@@ -122,7 +122,7 @@ def compare_features(reference: pd.DataFrame, current: pd.DataFrame, *, num_bins
             "ks_p_value": distance.p_value,
         }
     table = pd.DataFrame.from_dict(rows, orient="index")
-    return table.assign(ks_adjusted=benjamini_yekutieli(table["ks_p_value"].to_numpy()))
+    return table.assign(ks_adjusted=adjusted(table["ks_p_value"].to_numpy()))
 
 
 def _usable(reference: Array, current: Array) -> bool:

@@ -1,13 +1,13 @@
 """Hundreds of twins judged together: how many may be promoted when some of so many look skilful by luck alone.
 
-Each twin gets one p-value of the main question of its kind; Benjamini and Hochberg (1995), or Benjamini and Yekutieli
-(2001) for any dependence, keep the expected share of the unskilful among those promoted at most at a level.
+Each twin gets one p-value of the main question of its kind; Benjamini and Yekutieli (2001) keep the expected share of
+the unskilful among those promoted at most at a level, however much the twins share their days.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,8 @@ from components.market.predictions import (
     QuantilePredictions,
     ScorePredictions,
 )
-from components.trading.discovery import benjamini_hochberg, benjamini_yekutieli
-from components.trading.statistics import Array, bootstrap_weights
+from components.trading.discovery import adjusted
+from components.trading.statistics import bootstrap_weights
 from components.validate import allocations, classes, measures, quantiles, scores
 from components.validate.kinds import Kind, Table, kind_of
 from components.validate.measures import Quantity
@@ -33,11 +33,6 @@ from components.validate.zone import Rows
 LEVEL: Final = 0.05
 MIN_BLOCKS: Final = 10
 """Blocks of the bootstrap that a zone must hold: of fewer a standard error says nothing."""
-
-Method = Literal["bh", "by"]
-
-ADJUSTED: Mapping[Method, Callable[[Array], Array]] = {"bh": benjamini_hochberg, "by": benjamini_yekutieli}
-"""p-values adjusted for how many were asked. A twin of which nothing could be asked takes part as one without skill."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +79,7 @@ class Discovery:
     discovered: bool
 
 
-def discoveries(
-    fleet: Sequence[Twin], config: JudgeConfig, *, level: float = LEVEL, method: Method = "by"
-) -> tuple[Discovery, ...]:
+def discoveries(fleet: Sequence[Twin], config: JudgeConfig, *, level: float = LEVEL) -> tuple[Discovery, ...]:
     """Return, in the order of the fleet, which twins are skilful with a false discovery rate of ``level`` at most.
 
     Raises:
@@ -95,10 +88,9 @@ def discoveries(
     if len({type(twin.tested) for twin in fleet}) > 1:
         raise UsageError("the twins answer different questions; ask about one kind at a time")
     found = np.array([p_value(twin, config) for twin in fleet])
-    adjusted = ADJUSTED[method](found)
     return tuple(
         Discovery(twin.name, float(p), float(q), bool(q <= level))
-        for twin, p, q in zip(fleet, found, adjusted, strict=True)
+        for twin, p, q in zip(fleet, found, adjusted(found), strict=True)
     )
 
 
@@ -135,6 +127,6 @@ def _value_and_error(quantity: Quantity, zone: Rows[Any], config: JudgeConfig, b
         rng=np.random.default_rng(config.seed), num_rows=zone.num_rows,
     )  # fmt: skip
     with np.errstate(invalid="ignore", divide="ignore"):
-        value: Array = quantity.of(np.ones((1, zone.num_times)))
+        value: npt.NDArray[np.float64] = quantity.of(np.ones((1, zone.num_times)))
         drawn: npt.NDArray[np.float64] = np.concatenate([quantity.of(weights) for weights in histories])
     return float(value[0]), float(drawn.std(ddof=1))

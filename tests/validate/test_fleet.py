@@ -8,24 +8,10 @@ from scipy.stats import norm
 
 from components.core.errors import UsageError
 from components.core.judge import JudgeConfig
-from components.validate.fleet import ADJUSTED, Twin, discoveries, p_value
+from components.trading.discovery import adjusted
+from components.validate.fleet import Twin, discoveries, p_value
 
 QUICK = JudgeConfig(bootstrap_samples=200)
-
-
-def test_adjusted_levels_by_hand() -> None:
-    # Of three, the smallest costs 3/1, the second 3/2; a level never falls below that of a larger p-value.
-    found = ADJUSTED["bh"](np.array([0.01, 0.04, 0.03]))
-    np.testing.assert_allclose(found, [0.03, 0.04, 0.04])
-    # Any dependence costs the sum 1 + 1/2 + 1/3 more.
-    np.testing.assert_allclose(ADJUSTED["by"](np.array([0.01, 0.04, 0.03])), found * (1 + 1 / 2 + 1 / 3))
-
-
-def test_a_twin_of_which_nothing_could_be_asked_counts_and_is_never_discovered() -> None:
-    found = ADJUSTED["bh"](np.array([0.02, np.nan]))
-    assert found[0] == pytest.approx(0.04)
-    assert np.isnan(found[1])
-    assert ADJUSTED["bh"](np.array([])).size == 0
 
 
 def test_the_skilful_are_found_and_the_guessing_and_the_broken_are_not(make_zone) -> None:
@@ -39,8 +25,8 @@ def test_the_skilful_are_found_and_the_guessing_and_the_broken_are_not(make_zone
     ]
     found = {item.name: item for item in discoveries(fleet, QUICK)}
     in_order = np.array([found[twin.name].p_value for twin in fleet])
-    # Unless asked otherwise, for any dependence: twins share their days, where Benjamini and Hochberg do not hold.
-    np.testing.assert_allclose([found[twin.name].adjusted for twin in fleet], ADJUSTED["by"](in_order))
+    # For any dependence: twins share their days, where Benjamini and Hochberg do not hold.
+    np.testing.assert_allclose([found[twin.name].adjusted for twin in fleet], adjusted(in_order, "by"))
     assert {name for name, item in found.items() if item.discovered} == {"skilful0", "skilful1", "skilful2"}
     assert np.isnan(found["broken"].p_value)
     assert np.isnan(found["short"].p_value)
