@@ -29,16 +29,16 @@ def device_name(device: torch.device) -> str:
 @contextlib.contextmanager
 def reproducible(*, seed: int, threads: int) -> Generator[None]:
     """Seed torch, fix its threads and allow only deterministic kernels until the block ends."""
-    before_threads, before_strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    before_threads, before_mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS refuses deterministic mode without it
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms would load the compiler, for two seconds
     torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
     try:
         yield
     finally:
         torch.set_num_threads(before_threads)
-        torch.use_deterministic_algorithms(before_strict)
+        torch.set_deterministic_debug_mode(before_mode)
 
 
 def rng_tensors() -> dict[str, Tensor]:
