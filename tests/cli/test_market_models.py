@@ -146,8 +146,8 @@ def test_the_readme_names_the_command_that_runs_the_tests(top: Path) -> None:
 @pytest.mark.promise("S1-06")
 @pytest.mark.promise("S1-07")
 def test_one_command_fetches_trains_both_and_publishes_champions(tmp_path: Path) -> None:
-    source = "synthetic://planted?symbols=8&days=2500&seed=3"
-    options = ("--max-days", "4000", "--skip-upload", "--set", "train.stopping.patience=2", "--epochs", "3")
+    source = "synthetic://planted?symbols=4&days=1600&seed=3"
+    options = ("--max-days", "4000", "--skip-upload", "--epochs", "1", "--set", "judge.bootstrap_samples=200")
     folders = ("--output", str(tmp_path / "models"), "--root", str(tmp_path / "root"))
     result = call("monthly", "--source", source, *options, *folders)
     assert result.exit_code == 0, result.output

@@ -1,14 +1,15 @@
-"""The line at its real size: a planted signal is promoted, noise is not, a killed run ends in the same bits."""
+"""The line with the default network: a planted signal is promoted, noise is not, a killed run ends in the same bits."""
 
 import random
 import signal
 import time
 
 import pytest
-from line import Line, kill, left_running
+from line import SMALL, Line, kill, left_running
 
 pytestmark = pytest.mark.slow
 SMOKE = ("run", "price-action", "--recipe", "smoke")
+SHORT = (*SMOKE, "--source", SMALL, "--set", "train.max_windows_per_epoch=1024", "--set", "judge.bootstrap_samples=200")
 
 
 def test_the_planted_signal_is_promoted_once_and_can_be_rolled_back(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -48,7 +49,7 @@ def test_sigkill_in_training_and_the_same_key_end_in_the_same_digest(tmp_path_fa
     seed = random.randrange(10**6)
     print(f"seed {seed}")  # noqa: T201 - a fault test says how to repeat it
     choice = random.Random(seed)
-    settings = (*SMOKE, "--set", "train.epochs=3", "--set", "train.max_windows_per_epoch=1024")
+    settings = (*SHORT, "--set", "train.epochs=3")
     calm, killed = (Line(tmp_path_factory.mktemp(name)) for name in ("calm", "killed"))
     assert calm.qf(*settings, "--run-key", "k").returncode == 0
     for _ in range(2):
@@ -64,7 +65,7 @@ def test_sigkill_in_training_and_the_same_key_end_in_the_same_digest(tmp_path_fa
 
 def test_sigterm_saves_and_exits_75_and_the_same_command_goes_on(tmp_path_factory: pytest.TempPathFactory) -> None:
     line = Line(tmp_path_factory.mktemp("root"))
-    settings = (*SMOKE, "--set", "train.epochs=2", "--run-key", "k")
+    settings = (*SHORT, "--set", "train.epochs=2", "--run-key", "k")
     child = line.start(*settings)
     line.wait_for("k", "train", '"done"')
     child.send_signal(signal.SIGTERM)

@@ -7,7 +7,10 @@ import pytest
 from line import Line
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
-QUICK = ("--recipe", "smoke", "--set", "train.epochs=1", "--set", "model.d_model=16", "--set", "model.feed_forward=32")
+QUICK = (
+    "--recipe", "smoke", "--set", "train.epochs=1", "--set", "model.d_model=16", "--set", "model.feed_forward=32",
+    "--set", "judge.bootstrap_samples=200",
+)  # fmt: skip
 OUTCOMES = {"pass", "fail", "insufficient evidence"}
 
 
