@@ -72,6 +72,10 @@ class Workspace:
         """The folder with the weights of one forecaster, which somebody puts or mounts there."""
         return self.root / "forecasters" / name
 
+    def forecasts(self, identity: str) -> Path:
+        """The folder with what one forecaster said, whoever asked."""
+        return self.root / "forecasts" / identity
+
     def snapshots(self, dataset: str) -> Path:
         """The folder of one dataset: its snapshots by digest, and the ledger of them."""
         return self.root / "snapshots" / slug(dataset, what="dataset")

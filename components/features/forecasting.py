@@ -26,6 +26,7 @@ from components.core.recipe import ForecastedDataConfig
 from components.core.registry import history
 from components.core.run_context import RunContext, open_run
 from components.features import FORECAST_TIMEOUT_S
+from components.features.forecast_memory import ForecastMemory, digest_of_window
 from components.features.forecasts import Forecasts, write_forecasts
 from components.features.foresight import foresight
 from components.features.tables import BarPanel, bar_panel, bar_table
@@ -76,17 +77,19 @@ def forecast_table(panel: BarPanel, moments: Moments, *, horizon: int) -> pa.Tab
 class Remembered:
     """Moments that are asked of the model once per window, and no longer than there is time.
 
-    A correction of one bar, and the probe for look-ahead, ask about most windows again.
+    A correction of one bar, the probe for look-ahead and the run of the next week ask about most windows again.
     """
 
     moments: Moments
+    memory: ForecastMemory
     num_windows: int
     """How many there are about."""
     num_samples: int
     clock: Clock
     limit_s: float
     started: datetime
-    known: dict[bytes, Floats] = field(default_factory=dict[bytes, Floats])
+    num_asked: int = 0
+    answered: set[bytes] = field(default_factory=set[bytes])
 
     def __call__(self, window: npt.NDArray[np.float32]) -> Floats:
         """Return the moments of a window.
@@ -94,16 +97,18 @@ class Remembered:
         Raises:
             ForecasterTooSlowError: If all windows would take longer than the limit.
         """
-        key = window.tobytes()
-        if key not in self.known:
-            self.known[key] = self.moments(window)
-            if len(self.known) >= NUM_TIMED:
+        name = digest_of_window(window)
+        self.answered.add(name)
+        if name not in self.memory.known:
+            self.memory.keep(name, self.moments(window))
+            self.num_asked += 1
+            if self.num_asked >= NUM_TIMED:
                 self._require_time()
-        return self.known[key]
+        return self.memory.known[name]
 
     def _require_time(self) -> None:
         spent = (self.clock() - self.started).total_seconds()
-        needed = spent * max(1.0, self.num_windows / len(self.known))
+        needed = spent * max(1.0, self.num_windows / len(self.answered))
         if needed > self.limit_s:
             raise ForecasterTooSlowError(
                 f"{self.num_windows:,} windows of {self.num_samples} paths would take {needed / 3600:.1f} hours, the "
@@ -181,8 +186,10 @@ def made_of(snapshot: Path, model: "Toto", run: RunContext) -> Forecasts:
         OutOfMemoryError: If its paths do not fit into memory.
     """
     bars, facts = read_snapshot(snapshot)
+    memory = ForecastMemory(run.workspace.forecasts(model.identity), run.log)
     ask = Remembered(
         model.moments,
+        memory,
         num_windows=bars.num_rows,
         num_samples=model.num_samples,
         clock=run.clock,
@@ -192,15 +199,21 @@ def made_of(snapshot: Path, model: "Toto", run: RunContext) -> Forecasts:
 
     def moments(window: npt.NDArray[np.float32]) -> Floats:
         if run.stop:
-            raise InterruptedRunError("interrupted while it forecast. The same command starts the step again")
+            raise InterruptedRunError("interrupted while it forecast. The same command goes on")
         return ask(window)
 
     def tables(panel: BarPanel, _interval: Interval) -> list[tuple[str, pa.Table]]:
         return [(FORECASTS_VIEW, forecast_table(panel, moments, horizon=model.horizon))]
 
     form = {"interval": facts["interval"], "bar_seconds": facts["bar_seconds"]}
-    [(_, table)] = feature_versions(bar_panel(bars), bars, read_later(snapshot), **form, tables=tables)
-    return Forecasts(model.source, "", table, foresight(bars, {}, facts["interval"], tables=tables))
+    try:
+        [(_, table)] = feature_versions(bar_panel(bars), bars, read_later(snapshot), **form, tables=tables)
+        lookahead = foresight(bars, {}, facts["interval"], tables=tables)
+    finally:
+        memory.save()
+    memory.merge()
+    run.log.info("asked about %d windows, knew %d", ask.num_asked, len(ask.answered) - ask.num_asked)
+    return Forecasts(model.source, "", table, lookahead)
 
 
 def build_forecasts(

@@ -8,6 +8,7 @@ The package is ``toto-ts``; it is imported when weights are loaded, in the image
 import importlib
 import warnings
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from safetensors import SafetensorError
 from components.core.errors import ArtifactError, EnvironmentMissingError, ForecasterDeviceError
 from components.core.files import digest_of, sha256_of
 from components.learning.faults import out_of_memory
+from components.learning.reproducible import device_name
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,6 +43,13 @@ class Toto:
     device: torch.device
     horizon: int
     num_samples: int
+
+    @property
+    def identity(self) -> str:
+        """A digest of all that its answers depend on besides the window."""
+        versions = {name: metadata.version(name) for name in ("toto-ts", "torch")}
+        place = device_name(self.device)
+        return digest_of([self.source, self.horizon, self.num_samples, SEED, place, versions])
 
     def moments(self, window: npt.NDArray[np.float32]) -> Floats:
         """Return mean, then standard deviation, of the simple return over the next 1 ... ``horizon`` bars.

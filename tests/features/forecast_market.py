@@ -33,6 +33,7 @@ class Momentum:
     """Mean: step times the last bar's return. Deviation: step times the first close of the window."""
 
     source: str = "momentum@1"
+    identity: str = "momentum"
     horizon: int = 7
     num_samples: int = 2
     asked: int = 0

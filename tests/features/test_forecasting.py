@@ -1,5 +1,6 @@
 """Who forecasts, and why: the settings, the fallback, and what becomes of a model's forecasts."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from components.core.files import read_json, write_json
 from components.core.recipe import ForecastedDataConfig
 from components.core.registry import PROMOTE
 from components.features import FORECAST_TIMEOUT_S
+from components.features.forecast_memory import ForecastMemory
 from components.features.forecasting import (
     CONTEXT_BARS,
     LEAST_BARS,
@@ -242,7 +244,7 @@ class Starved:
 
 
 @pytest.mark.promise("S2-26")
-def test_memory_that_runs_out_and_time_that_is_too_short_name_the_samples() -> None:
+def test_memory_that_runs_out_and_time_that_is_too_short_name_the_samples(tmp_path: Path) -> None:
     window = np.ones(LEAST_BARS, dtype=np.float32)
     starved = Toto("any@1", Starved(), dict, torch.device("cpu"), horizon=5, num_samples=2048)
     with pytest.raises(OutOfMemoryError, match=r"Lower data\.toto_num_samples, such as to 1024"):
@@ -254,8 +256,8 @@ def test_memory_that_runs_out_and_time_that_is_too_short_name_the_samples() -> N
         return window
 
     ask = Remembered(
-        slow, num_windows=FORECAST_TIMEOUT_S + 1, num_samples=2048, clock=lambda: now[0], limit_s=FORECAST_TIMEOUT_S,
-        started=now[0],
+        slow, ForecastMemory(tmp_path, logging.getLogger("forecast")), num_windows=FORECAST_TIMEOUT_S + 1,
+        num_samples=2048, clock=lambda: now[0], limit_s=FORECAST_TIMEOUT_S, started=now[0],
     )  # fmt: skip
     windows = [window * (1 + number) for number in range(50)]
     for seen in windows[:49]:

@@ -107,12 +107,14 @@ def test_its_forecasts_become_the_view_and_see_nothing_ahead(model: Toto, tmp_pa
     snapshot = tmp_path / "snapshot"
     facts = write_bars(snapshot)
     made = made_of(snapshot, model, run_in(tmp_path))
-    write_forecasts(tmp_path / "forecasts", made, snapshot_digest=facts["digest"])
+    [kept] = (tmp_path / "forecasts").iterdir()
+    assert kept.name == model.identity
+    write_forecasts(tmp_path / "made", made, snapshot_digest=facts["digest"])
     assert made.lookahead is not None
     assert made.lookahead["findings"] == []
-    manifest, _ = features_of(snapshot, tmp_path / "features", forecasts=tmp_path / "forecasts")
+    manifest, _ = features_of(snapshot, tmp_path / "features", forecasts=tmp_path / "made")
     assert manifest["forecast_source"] == model.source
-    [(view, rows)] = read_forecasts(tmp_path / "forecasts", snapshot_digest=facts["digest"]).rows()
+    [(view, rows)] = read_forecasts(tmp_path / "made", snapshot_digest=facts["digest"]).rows()
     assert view == FORECASTS_VIEW
     values = np.column_stack([rows[name].to_numpy() for name in FORECASTS])
     known = np.isfinite(values).all(axis=1)
