@@ -25,7 +25,7 @@ def test_the_skilful_are_found_and_the_guessing_and_the_broken_are_not(make_zone
     ]
     found = {item.name: item for item in discoveries(fleet, QUICK)}
     in_order = np.array([found[twin.name].p_value for twin in fleet])
-    # For any dependence: twins share their days, where Benjamini and Hochberg do not hold.
+    # For any dependence: twins share their days, for which Benjamini and Hochberg prove nothing.
     np.testing.assert_allclose([found[twin.name].adjusted for twin in fleet], adjusted(in_order, "by"))
     assert {name for name, item in found.items() if item.discovered} == {"skilful0", "skilful1", "skilful2"}
     assert np.isnan(found["broken"].p_value)
