@@ -27,17 +27,24 @@ def device_name(device: torch.device) -> str:
 
 
 @contextlib.contextmanager
-def reproducible(*, seed: int, threads: int) -> Generator[None]:
-    """Seed torch, fix its threads and allow only deterministic kernels until the block ends."""
+def reproducible(*, seed: int, threads: int, compiles: bool = False) -> Generator[None]:
+    """Seed torch, fix its threads and allow only deterministic kernels until the block ends.
+
+    With ``compiles`` the compiler is told so too; it takes two seconds to load, so nobody else does.
+    """
     before_threads, before_mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS refuses deterministic mode without it
     torch.set_num_threads(threads)
-    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms would load the compiler, for two seconds
+    torch.set_deterministic_debug_mode("error")
+    if compiles:
+        torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
     try:
         yield
     finally:
         torch.set_num_threads(before_threads)
+        if compiles:
+            torch.use_deterministic_algorithms(False)
         torch.set_deterministic_debug_mode(before_mode)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch._inductor.config
 
 from components.core.errors import EnvironmentMissingError
 from components.learning.reproducible import choose_device, device_name, reproducible, restore_rng, rng_tensors
@@ -21,6 +22,15 @@ def test_threads_and_kernels_are_as_before_afterwards() -> None:
         assert torch.get_num_threads() == before + 1
         assert torch.are_deterministic_algorithms_enabled()
     assert torch.get_num_threads() == before
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize("compiles", [False, True])
+def test_who_compiles_has_kernels_that_are_deterministic_too(compiles: bool) -> None:
+    with reproducible(seed=0, threads=1, compiles=compiles):
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch._inductor.config.deterministic is compiles
+    assert not torch._inductor.config.deterministic
     assert not torch.are_deterministic_algorithms_enabled()
 
 

@@ -94,7 +94,7 @@ def train(config: HybridConfig, examples: Path, out: Path, run: RunContext) -> B
     require_channels(config, data)
     with (
         joined(config.train.device) as world,
-        reproducible(seed=world.seed(config.seed), threads=config.train.threads),
+        reproducible(seed=world.seed(config.seed), threads=config.train.threads, compiles=config.train.compile),
         memory_advice(batch=config.train.batch),
     ):
         device = choose_device(config.train.device)
