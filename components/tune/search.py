@@ -115,10 +115,9 @@ def retry_cut_off(search: Search, study: Any) -> int:
 
 
 def ask(search: Search, study: Any) -> Any:
-    """Return the next trial. Its proposal follows from the seed and from the trials that are over."""
-    seed = search.recipe.seed + len(study.get_trials(deepcopy=False))
-    study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+    """Return the next trial. Its proposal follows from the seed, its number and the trials that are over."""
     trial = study.ask()
+    study.sampler = optuna.samplers.TPESampler(seed=search.recipe.seed + trial.number, constant_liar=True)
     for key, choice in search.space.items():
         if isinstance(choice, Options):
             trial.suggest_categorical(key, choice.values)

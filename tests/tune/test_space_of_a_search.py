@@ -91,6 +91,15 @@ def test_what_was_cut_off_is_the_next_to_be_tried(search: Search) -> None:
     assert again.trials[0].state == optuna.trial.TrialState.FAIL
 
 
+def test_what_was_cut_off_before_it_had_settings_gets_some_that_no_other_trial_has(search: Search) -> None:
+    study = search.study()
+    study.tell(ask(search, study), 0.1)
+    study.ask()
+    assert retry_cut_off(search, study) == 0
+    tried = [ask(search, study).params["train.lr"] for _ in range(3)]
+    assert len({study.trials[0].params["train.lr"], *tried}) == 4
+
+
 def test_what_another_worker_holds_is_left_to_it(search: Search) -> None:
     study = search.study()
     theirs = next(claimed(search, study, 3, worker="one", stop=Stop()))
