@@ -134,19 +134,26 @@ class Batch:
     """What the value network is to say."""
 
 
-def losses(policy: Policy, value: Value, batch: Batch, config: PPOConfig) -> dict[str, Tensor]:
-    """Return the ``loss`` of a batch and its parts, scalars."""
-    scores = policy.scores(batch.observation)
-    gain = batch.advantage
-    if len(gain) > 1:
-        gain = (gain - gain.mean()) / (gain.std() + 1e-8)
-    ratio = torch.exp(policy.log_chance(scores, batch.action) - batch.log_chance)
-    clipped = ratio.clamp(1 - config.clip_range, 1 + config.clip_range)
-    policy_loss = -torch.minimum(ratio * gain, clipped * gain).mean()
-    value_loss = (value(batch.observation) - batch.returns).square().mean()
-    entropy = policy.entropy(scores)
-    loss = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy
-    return {"loss": loss, "policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy}
+def descend(policy: Policy, value: Value, batch: Batch, config: PPOConfig) -> dict[str, Tensor]:
+    """Add the gradient of a batch's loss to the weights, and return the ``loss`` and its parts, scalars.
+
+    Its slopes against what the networks say are written down, for autograd would take thirty small steps to them. Of
+    the objective that is ``- ratio A / n`` against the log density, and 0 where the clipped ratio is what counts.
+    """
+    log_chance = policy.log_chance(scores := policy.scores(batch.observation), batch.action)
+    said, entropy = value(batch.observation), policy.entropy(scores)
+    with torch.no_grad():
+        gain, num = batch.advantage, len(batch.advantage)
+        if num > 1:
+            gain = (gain - gain.mean()) / (gain.std() + 1e-8)
+        ratio = torch.exp(log_chance - batch.log_chance)
+        free, held = ratio * gain, ratio.clamp(1 - config.clip_range, 1 + config.clip_range).mul_(gain)
+        error = said - batch.returns
+        policy_loss, value_loss = -torch.minimum(free, held).mean(), error.square().mean()
+        loss = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy
+        slopes = (free * (free <= held)).div_(-num), error.mul_(2 * config.vf_coef / num)
+    torch.autograd.backward((log_chance, said, entropy), (*slopes, torch.full_like(entropy, -config.ent_coef)))
+    return {"loss": loss, "policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy.detach()}
 
 
 class PPO:
@@ -233,14 +240,13 @@ class PPO:
             mixed = [values.index_select(0, order).split(config.batch) for values in flat]
             for parts in zip(*mixed, strict=True):
                 for name, part in self._improve(Batch(*parts)).items():
-                    sums[name] = sums.get(name, 0.0) + part.detach()
+                    sums[name] = sums.get(name, 0.0) + part
                 num_batches += 1
         return {name: (total / num_batches).item() for name, total in sums.items()}
 
     def _improve(self, batch: Batch) -> dict[str, Tensor]:
-        found = losses(self.policy, self.value, batch, self._config)
         self._optimizer.zero_grad()
-        found["loss"].backward()
+        found = descend(self.policy, self.value, batch, self._config)
         nn.utils.clip_grad_norm_(self._weights, self._config.max_grad_norm)
         self._optimizer.step()
         return found
