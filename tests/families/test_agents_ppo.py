@@ -11,7 +11,7 @@ from components.families.agents.algorithms import PPOConfig
 from components.families.agents.config import NetworkConfig
 from components.families.agents.exact import ExactGradient
 from components.families.agents.networks import body
-from components.families.agents.ppo import PPO, Rollout, advantages
+from components.families.agents.ppo import PPO, Batch, Rollout, add_gradient, advantages
 from components.trading.environment_settings import EnvironmentConfig
 from components.trading.market_environment import Market, MarketEnvironments
 from components.trading.single_environment import TradingEnv
@@ -138,6 +138,30 @@ def test_advantages_and_a_step_are_those_of_the_maintained_implementation() -> N
     agent.learn(rollout)
     for mine, theirs in zip(our_weights(agent), peer_weights(peer.policy), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("discrete", [False, True])
+def test_the_gradient_that_is_written_down_is_that_of_the_loss(discrete: bool) -> None:
+    config = PPOConfig(n_steps=100, ent_coef=0.3, vf_coef=0.7)
+    agent = agent_in(market_of(400, seed=3), config, num_envs=2, discrete=discrete)
+    rollout = agent.collect()
+    flat = [values.flatten(0, 1) for values in (rollout.observation, rollout.action, rollout.log_chance)]
+    torch.manual_seed(5)
+    flat[2] += 0.3 * torch.randn(200)  # as if the policy had moved: half of the ratios lie beyond the clip
+    batch = Batch(*flat, torch.randn(200), torch.randn(200))
+    said = add_gradient(agent.policy, agent.value, batch, config)
+    weights = [*agent.policy.parameters(), *agent.value.parameters()]
+    found = [torch.zeros_like(weight) if weight.grad is None else weight.grad.clone() for weight in weights]
+
+    scores = agent.policy.scores(batch.observation)
+    ratio = torch.exp(agent.policy.log_chance(scores, batch.action) - batch.log_chance)
+    gain = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
+    loss = -torch.minimum(ratio * gain, ratio.clamp(0.8, 1.2) * gain).mean() - 0.3 * agent.policy.entropy(scores)
+    loss = loss + 0.7 * nn.functional.mse_loss(agent.value(batch.observation), batch.returns)
+    torch.testing.assert_close(said["loss"], loss.detach())
+    right = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
+    for mine, theirs in zip(found, right, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.promise("S4-68")

@@ -134,7 +134,7 @@ class Batch:
     """What the value network is to say."""
 
 
-def descend(policy: Policy, value: Value, batch: Batch, config: PPOConfig) -> dict[str, Tensor]:
+def add_gradient(policy: Policy, value: Value, batch: Batch, config: PPOConfig) -> dict[str, Tensor]:
     """Add the gradient of a batch's loss to the weights, and return the ``loss`` and its parts, scalars.
 
     Its slopes against what the networks say are written down, for autograd would take thirty small steps to them. Of
@@ -246,7 +246,7 @@ class PPO:
 
     def _improve(self, batch: Batch) -> dict[str, Tensor]:
         self._optimizer.zero_grad()
-        found = descend(self.policy, self.value, batch, self._config)
+        found = add_gradient(self.policy, self.value, batch, self._config)
         nn.utils.clip_grad_norm_(self._weights, self._config.max_grad_norm)
         self._optimizer.step()
         return found
