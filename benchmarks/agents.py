@@ -22,6 +22,7 @@ import matplotlib as mpl
 import numpy as np
 import stable_baselines3
 import torch
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import Tensor, nn
 
@@ -126,6 +127,7 @@ class Peer:
             n_epochs=setting.n_epochs, gamma=GAMMA, seed=seed, device="cpu",
             policy_kwargs={"net_arch": list(setting.hidden), "activation_fn": nn.ReLU},
         )  # fmt: skip
+        self._agent.set_logger(Logger(folder=None, output_formats=[]))  # its own makes a folder each round
         self._steps = setting.num_envs * setting.n_steps
 
     def advance(self) -> object:
